@@ -1,0 +1,26 @@
+/** What the agent needs of a datapath, whichever moves the packets. */
+
+import type { MapStore } from '../maps/index.js';
+
+export interface AttachedInterface {
+  readonly ifindex: number;
+  readonly ifname: string;
+  /** How the programs hang there. */
+  readonly method: 'tcx' | 'clsact' | 'tun';
+}
+
+export interface Datapath {
+  readonly kind: 'kernel' | 'userspace';
+  readonly store: MapStore;
+  /** Names of what was already pinned and is now in use; empty on a fresh start. */
+  readonly adopted: readonly string[];
+  /** Attaches from-pod and to-pod to the host side of a pod's interface. Idempotent. */
+  attach(ifindex: number, ifname: string): AttachedInterface;
+  /** Removes both programs; an interface that is gone is fine. Idempotent. */
+  detach(ifindex: number): void;
+  attached(): readonly AttachedInterface[];
+  /** Lets go of descriptors. What is pinned and attached stays and keeps moving packets. */
+  close(): void;
+  /** Detaches everything and removes every pin. */
+  remove(): void;
+}

@@ -1,0 +1,74 @@
+/**
+ * The one catalogue of errors. Each has a stable code, what to do about it, an HTTP status for the
+ * API and an exit code for the commands. Match on the code, never on the text.
+ */
+
+interface CatalogueEntry {
+  readonly hint: string;
+  readonly status: number;
+  readonly exit: number;
+}
+
+export const ERRORS = {
+  MAP_FULL: { hint: 'Raise the capacity of this map in the configuration (maps.<name>), or steer less.', status: 507, exit: 75 },
+  MAP_IO: { hint: 'The kernel refused an operation on a map; the cause names the errno.', status: 500, exit: 74 },
+  LAYOUT_DRIFT: { hint: 'The BPF object and this program disagree; rebuild with `make build`.', status: 500, exit: 78 },
+  PINNED_STATE: {
+    hint: 'State pinned by another version. `sfcd --reset-pins` removes it (steering stops until the agent has rebuilt it).',
+    status: 500,
+    exit: 78,
+  },
+  BPF_UNAVAILABLE: {
+    hint: 'The kernel datapath needs root (CAP_BPF, CAP_NET_ADMIN), a kernel from 5.15 on, and libbpf1.',
+    status: 500,
+    exit: 69,
+  },
+  BPF_LOAD: { hint: 'The verifier refused the program; the lines above are the end of its log.', status: 500, exit: 70 },
+  BPF_ATTACH: { hint: 'The program could not be attached to the interface; the cause names the errno.', status: 500, exit: 71 },
+  MANIFEST_INVALID: { hint: 'Correct the fields named above; `sfc validate DIR` checks without applying.', status: 422, exit: 65 },
+  CONFIG_INVALID: { hint: 'See `sfcd --help` and docs/configuration.md for every setting.', status: 400, exit: 64 },
+  CAPTURE_INVALID: {
+    hint: 'Only classic pcap files are read; convert with `tcpdump -r IN -w OUT` or `editcap -F pcap IN OUT`.',
+    status: 422,
+    exit: 65,
+  },
+  ALLOCATION_EXHAUSTED: {
+    hint: 'No free service path id or service address is left; widen the range in the configuration.',
+    status: 507,
+    exit: 75,
+  },
+  ALLOCATION_STATE: {
+    hint: 'The allocations file cannot be read or written; repair it or move it away to start anew.',
+    status: 500,
+    exit: 74,
+  },
+  AGENT_UNREACHABLE: { hint: 'Is sfcd running? Name its socket with --socket or SFC_SOCKET.', status: 503, exit: 69 },
+  NOT_FOUND: { hint: 'See `sfc --help` for what there is to list.', status: 404, exit: 66 },
+  ALREADY_RUNNING: { hint: 'Another sfcd uses this run directory; stop it, or give this one its own --run-dir.', status: 409, exit: 73 },
+  COMMAND_FAILED: { hint: 'A system command failed; its own words are above.', status: 500, exit: 71 },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error from the catalogue. `cause` keeps the low-level error. */
+export class SfcError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'SfcError';
+    this.code = code;
+  }
+
+  get hint(): string {
+    return ERRORS[this.code].hint;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get exit(): number {
+    return ERRORS[this.code].exit;
+  }
+}

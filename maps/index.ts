@@ -1,0 +1,3 @@
+export * from './layouts.js';
+export * from './reasons.js';
+export * from './store.js';

@@ -1,0 +1,291 @@
+/**
+ * The maps, declared once. From these tables come the TypeScript codecs (`codec.ts`), the C header
+ * `datapath/kernel/bpf/layouts.h` (`tools/generate-layouts.ts`) and the check of the compiled
+ * object's BTF against both (`datapath/kernel/layout-check.ts`).
+ *
+ * Widths are bytes. `be` fields are big-endian because they are compared with, or copied to, packet
+ * bytes; `host` fields are in the machine's order because the kernel reads them as integers.
+ * Addresses are 16 bytes; an IPv4 address stands in the first four and the rest is zero, so that an
+ * LPM prefix length counts from the same bit for both families.
+ */
+
+export type FieldKind = 'uint' | 'bytes' | 'pad';
+
+export interface Field {
+  readonly name: string;
+  readonly offset: number;
+  readonly width: number;
+  readonly kind: FieldKind;
+  readonly order: 'be' | 'host' | 'none';
+  readonly doc: string;
+}
+
+export interface Layout {
+  /** C struct name. */
+  readonly name: string;
+  readonly size: number;
+  readonly fields: readonly Field[];
+}
+
+type Draft = readonly [name: string, type: `u${8 | 16 | 32 | 64}` | `be${16 | 32}` | `bytes${number}` | `pad${number}`, doc: string];
+
+/** Lays fields one after the other; an unaligned integer or a size that C would pad is a mistake here. */
+function layout(name: string, align: 1 | 2 | 4 | 8, drafts: readonly Draft[]): Layout {
+  let offset = 0;
+  const fields: Field[] = [];
+  for (const [field, type, doc] of drafts) {
+    const match = /^(u|be|bytes|pad)(\d+)$/.exec(type);
+    if (match === null) throw new Error(`${name}.${field}: unknown type ${type}`);
+    const number = Number(match[2]);
+    const integer = match[1] === 'u' || match[1] === 'be';
+    const width = integer ? number / 8 : number;
+    if (integer && offset % width !== 0) throw new Error(`${name}.${field}: offset ${offset} is not aligned to ${width}`);
+    fields.push({
+      name: field,
+      offset,
+      width,
+      kind: integer ? 'uint' : match[1] === 'pad' ? 'pad' : 'bytes',
+      order: match[1] === 'be' ? 'be' : match[1] === 'u' && width > 1 ? 'host' : 'none',
+      doc,
+    });
+    offset += width;
+  }
+  if (offset % align !== 0) throw new Error(`${name}: size ${offset} is not a multiple of ${align}; pad it explicitly`);
+  return { name, size: offset, fields };
+}
+
+export type MapKind = 'hash' | 'lru-hash' | 'lpm-trie' | 'array' | 'percpu-array';
+
+export interface MapSpec {
+  readonly name: string;
+  readonly kind: MapKind;
+  readonly key: Layout;
+  readonly value: Layout;
+  /** Default capacity; configuration may raise it. */
+  readonly capacity: number;
+  readonly doc: string;
+}
+
+/** Bits before the address in an `sfcselect` key: they always match in full. */
+export const SELECT_STATIC_BITS = 64;
+/** Bits before the address in a `peer` key: family and padding. */
+export const PEER_STATIC_BITS = 32;
+
+export const FAMILY = { ipv4: 1, ipv6: 2 } as const;
+export type Family = (typeof FAMILY)[keyof typeof FAMILY];
+
+export const SELECT_FLAG = { egress: 1 } as const;
+
+export const ENDPOINT_FLAG = {
+  /** `ipv4` holds the endpoint's address. */
+  ipv4: 1,
+  /** `ipv6` holds the endpoint's address. */
+  ipv6: 2,
+  /** At least one selector of all ports names this endpoint. */
+  selectsAllPorts: 4,
+  /** At least one selector of an exact port names this endpoint. */
+  selectsPorts: 8,
+} as const;
+
+export const PATH_FLAG = {
+  /** Session affinity: the backend is chosen by the inner source address alone. */
+  affinity: 1,
+} as const;
+
+export const FAILURE_POLICY = { drop: 0, bypass: 1, reject: 2 } as const;
+
+export const FLOW_ROLE = {
+  /** The endpoint is the classifier: its own egress was selected. */
+  source: 1,
+  /** The endpoint is a service function on the flow's path. */
+  function: 2,
+  /** The endpoint is the flow's destination inside the cluster (service index 0). */
+  destination: 3,
+  /** Somebody outside opened this flow to the endpoint; its replies are not egress. */
+  inbound: 4,
+} as const;
+
+export const FLOW_FLAG = {
+  /** The forward direction runs from (address_a, port_a) to (address_b, port_b). */
+  forwardAToB: 1,
+  /** `next_hop` holds an address: forward packets are encapsulated to it. */
+  nextHop: 2,
+  /** `previous_hop` holds an address: reply packets are encapsulated to it. */
+  previousHop: 4,
+  /** The next hop is decided (also when the decision was to let the packet leave plain). */
+  resolved: 8,
+} as const;
+
+export const PEER_FLAG = {
+  /** A packet from this range is believed as an outer source. */
+  trusted: 1,
+  /** The range's nodes decapsulate: a packet to it may travel encapsulated at service index 0. */
+  decapsulates: 2,
+} as const;
+
+const selectKey = layout('sfcselect_key', 4, [
+  ['prefix_len', 'u32', 'bits that count, from `endpoint` on (64 + the CIDR prefix length)'],
+  ['endpoint', 'u16', 'endpoint id'],
+  ['family', 'u8', '1 = IPv4, 2 = IPv6'],
+  ['flags', 'u8', 'bit 0 = egress'],
+  ['port', 'be16', 'destination port; 0 = all ports'],
+  ['protocol', 'u8', 'IP protocol number'],
+  ['pad', 'pad1', 'zero'],
+  ['address', 'bytes16', 'destination address'],
+]);
+
+const selectValue = layout('sfcselect_value', 4, [
+  ['cidr_prefix_len', 'u8', 'prefix length of the destination CIDR'],
+  ['pad', 'pad3', 'zero'],
+  ['path', 'be32', 'service path: SPI << 8 | SI'],
+]);
+
+const pathKey = layout('sfcpath_key', 4, [['path', 'be32', 'service path: SPI << 8 | SI']]);
+
+const pathValue = layout('sfcpath_value', 4, [
+  ['service_address', 'bytes16', "the function's ClusterIP"],
+  ['family', 'u8', 'family of service_address'],
+  ['flags', 'u8', 'bit 0 = client address affinity'],
+  ['failure_policy', 'u8', '0 = drop, 1 = bypass, 2 = reject'],
+  ['pad', 'pad1', 'zero'],
+  ['affinity_timeout', 'u32', 'seconds'],
+  ['backend_base', 'u32', "index of the path's first slot in sfcbackend"],
+  ['backend_slots', 'u32', 'number of slots; 0 = no ready backend'],
+]);
+
+const backendKey = layout('sfcbackend_key', 4, [['slot', 'u32', 'slot number']]);
+
+const backendValue = layout('sfcbackend_value', 4, [
+  ['address', 'bytes16', "the function pod's address"],
+  ['family', 'u8', 'family of address; 0 = the slot is empty'],
+  ['pad', 'pad3', 'zero'],
+]);
+
+const flowKey = layout('sfcflow_key', 4, [
+  ['endpoint', 'u16', 'endpoint id'],
+  ['family', 'u8', 'family of both addresses'],
+  ['protocol', 'u8', 'IP protocol number'],
+  ['address_a', 'bytes16', 'the lower of the two (address, port) pairs, compared as bytes'],
+  ['address_b', 'bytes16', 'the higher one'],
+  ['port_a', 'be16', 'port that belongs to address_a'],
+  ['port_b', 'be16', 'port that belongs to address_b'],
+]);
+
+const flowValue = layout('sfcflow_value', 8, [
+  ['path', 'be32', 'path the packets arrive on; at a source, the path chosen'],
+  ['next_path', 'be32', 'path that forward packets leave with'],
+  ['previous_hop', 'bytes16', 'outer source of the forward packets'],
+  ['next_hop', 'bytes16', 'outer destination of the forward packets'],
+  ['generation', 'u32', 'policy generation of the endpoint when the next hop was decided'],
+  ['role', 'u8', '1 = source, 2 = function, 3 = destination, 4 = inbound'],
+  ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved'],
+  ['previous_family', 'u8', 'family of previous_hop'],
+  ['next_family', 'u8', 'family of next_hop'],
+  ['ttl', 'u8', 'NSH TTL of the last forward packet on arrival; 64 at a source'],
+  ['tcp_state', 'u8', 'reserved for TCP tracking; zero'],
+  ['pad', 'pad2', 'zero'],
+  ['pad2', 'pad4', 'zero'],
+  ['last_seen', 'u64', 'coarse monotonic clock, ns'],
+  ['packets', 'u64', 'forward packets'],
+  ['bytes', 'u64', 'forward bytes, inner IP length'],
+  ['reply_packets', 'u64', 'reply packets'],
+  ['reply_bytes', 'u64', 'reply bytes, inner IP length'],
+]);
+
+const endpointKey = layout('endpoint_key', 4, [['ifindex', 'u32', "host side of the pod's interface"]]);
+
+const endpointValue = layout('endpoint_value', 4, [
+  ['id', 'u16', 'endpoint id, unique on the node, 1..65535'],
+  ['flags', 'u16', 'bit 0 = has IPv4, 1 = has IPv6, 2 = selects all ports, 3 = selects exact ports'],
+  ['mtu', 'u32', "MTU of the pod's interface, bytes"],
+  ['generation', 'u32', 'policy generation: changes whenever what is selected here changes'],
+  ['ipv4', 'bytes4', "the pod's IPv4 address"],
+  ['ipv6', 'bytes16', "the pod's IPv6 address"],
+]);
+
+const peerKey = layout('peer_key', 4, [
+  ['prefix_len', 'u32', 'bits that count, from `family` on (32 + the CIDR prefix length)'],
+  ['family', 'u8', '1 = IPv4, 2 = IPv6'],
+  ['pad', 'pad3', 'zero'],
+  ['address', 'bytes16', 'network address'],
+]);
+
+const peerValue = layout('peer_value', 4, [['flags', 'u32', 'bit 0 = trusted outer source, 1 = decapsulates']]);
+
+const metricsKey = layout('metrics_key', 4, [['slot', 'u32', 'reason * 2 + direction']]);
+
+const metricsValue = layout('metrics_value', 8, [
+  ['packets', 'u64', 'packets'],
+  ['bytes', 'u64', 'bytes, IP length of the packet as the program met it'],
+]);
+
+/** Slots in `metrics`: 128 reasons, two directions. Room to append reasons without a new layout. */
+const METRICS_SLOTS = 256;
+
+export const MAPS = {
+  sfcselect: {
+    name: 'sfcselect',
+    kind: 'lpm-trie',
+    key: selectKey,
+    value: selectValue,
+    capacity: 16384,
+    doc: 'What is steered: endpoint, direction, protocol, port and destination to a service path.',
+  },
+  sfcpath: {
+    name: 'sfcpath',
+    kind: 'hash',
+    key: pathKey,
+    value: pathValue,
+    capacity: 4096,
+    doc: 'Where a service path goes: the function and its table of backends.',
+  },
+  sfcbackend: {
+    name: 'sfcbackend',
+    kind: 'array',
+    key: backendKey,
+    value: backendValue,
+    capacity: 131072,
+    doc: 'Maglev tables, one slice of slots a path.',
+  },
+  sfcflow: {
+    name: 'sfcflow',
+    kind: 'lru-hash',
+    key: flowKey,
+    value: flowValue,
+    capacity: 262144,
+    doc: 'Live flows: one entry a flow and endpoint, found by the packets of both directions.',
+  },
+  endpoint: {
+    name: 'endpoint',
+    kind: 'hash',
+    key: endpointKey,
+    value: endpointValue,
+    capacity: 4096,
+    doc: 'The pods of this node by the host side of their interface.',
+  },
+  peer: {
+    name: 'peer',
+    kind: 'lpm-trie',
+    key: peerKey,
+    value: peerValue,
+    capacity: 16384,
+    doc: 'Pod ranges of the nodes that run this datapath.',
+  },
+  metrics: {
+    name: 'metrics',
+    kind: 'percpu-array',
+    key: metricsKey,
+    value: metricsValue,
+    capacity: METRICS_SLOTS,
+    doc: 'Packets and bytes by reason and direction.',
+  },
+} as const satisfies Record<string, MapSpec>;
+
+export type MapName = keyof typeof MAPS;
+export const MAP_NAMES = Object.keys(MAPS) as MapName[];
+
+/**
+ * Names the set of layouts above. Part of the pin path: state pinned by another layout is never
+ * opened by mistake. Raise it with every change of a layout.
+ */
+export const LAYOUT_VERSION = 1;

@@ -1,0 +1,90 @@
+/**
+ * What policy wants of one node's maps: plain data, the same on every machine. The reconciler turns
+ * it into ordered map changes; nothing here touches a map.
+ */
+
+import type { Family } from '../maps/index.js';
+
+/** Service path identifier, 24 bits, 1..16777215 (RFC 8300 2.3). */
+export type Spi = number & { readonly __unit: 'SPI' };
+/** Service index, 8 bits (RFC 8300 2.3). */
+export type Si = number & { readonly __unit: 'SI' };
+
+/** An address as the maps hold it: 16 bytes, IPv4 in the first four. */
+export interface Address {
+  readonly family: Family;
+  readonly bytes: Uint8Array;
+  /** Canonical text. */
+  readonly text: string;
+}
+
+export interface Cidr {
+  readonly family: Family;
+  /** 16 bytes, host bits zero. */
+  readonly bytes: Uint8Array;
+  readonly prefixLength: number;
+  readonly text: string;
+}
+
+/** A pod of this node that has an address. */
+export interface EndpointRef {
+  /** `namespace/name` of the pod. */
+  readonly pod: string;
+  readonly id: number;
+}
+
+export interface DesiredSelect {
+  readonly endpoint: EndpointRef;
+  /** 6 = TCP, 17 = UDP. */
+  readonly protocol: number;
+  /** 0 = all ports. */
+  readonly port: number;
+  readonly cidr: Cidr;
+  readonly spi: Spi;
+  readonly si: Si;
+  /** Name of the TrafficSelector that the entry comes from. */
+  readonly selector: string;
+}
+
+export interface DesiredBackend {
+  /** `namespace/name` of the pod. */
+  readonly pod: string;
+  readonly address: Address;
+  readonly node: string;
+}
+
+export interface DesiredPath {
+  readonly spi: Spi;
+  readonly si: Si;
+  /** Name of the ServiceFunctionChain. */
+  readonly chain: string;
+  readonly serviceFunction: string;
+  readonly serviceAddress: Address;
+  /** Seconds; undefined: no session affinity. */
+  readonly affinityTimeout: number | undefined;
+  /** Ready instances, sorted by pod name. */
+  readonly backends: readonly DesiredBackend[];
+}
+
+export interface DesiredPeer {
+  readonly node: string;
+  readonly cidr: Cidr;
+}
+
+/** Two selectors that claim the same packets of one endpoint with the same precedence. */
+export interface Conflict {
+  readonly pod: string;
+  /** As `sfc bpf sfcselect list` prints it: `egress, 0/TCP, 10.0.2.12/32`. */
+  readonly what: string;
+  readonly winner: { readonly selector: string; readonly chain: string; readonly spi: Spi };
+  readonly losers: readonly { readonly selector: string; readonly chain: string; readonly spi: Spi }[];
+  /** Why the winner won, in words. */
+  readonly rule: string;
+}
+
+export interface DesiredState {
+  readonly selects: readonly DesiredSelect[];
+  readonly paths: readonly DesiredPath[];
+  readonly peers: readonly DesiredPeer[];
+  readonly conflicts: readonly Conflict[];
+}
