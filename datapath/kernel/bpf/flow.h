@@ -1,0 +1,60 @@
+/*
+ * The flow table. One entry serves both directions of a flow at an endpoint: the key holds the two
+ * (address, port) pairs in order, lower first, and the entry says which way is forward. So one
+ * look-up tells direction and hop.
+ */
+#pragma once
+
+#include "maps.h"
+#include "packet.h"
+
+/* Fills the key; true when the packet runs from a to b. */
+static __always_inline bool flow_key(struct sfcflow_key *key, __u16 endpoint, const struct packet *packet)
+{
+	bool a_to_b = true;
+
+	/* Compared as bytes: big-endian integers, most significant word first. */
+	if (packet->source.word[0] != packet->destination.word[0])
+		a_to_b = bpf_ntohl(packet->source.word[0]) < bpf_ntohl(packet->destination.word[0]);
+	else if (packet->family == FAMILY_IPV6 && packet->source.word[1] != packet->destination.word[1])
+		a_to_b = bpf_ntohl(packet->source.word[1]) < bpf_ntohl(packet->destination.word[1]);
+	else if (packet->family == FAMILY_IPV6 && packet->source.word[2] != packet->destination.word[2])
+		a_to_b = bpf_ntohl(packet->source.word[2]) < bpf_ntohl(packet->destination.word[2]);
+	else if (packet->family == FAMILY_IPV6 && packet->source.word[3] != packet->destination.word[3])
+		a_to_b = bpf_ntohl(packet->source.word[3]) < bpf_ntohl(packet->destination.word[3]);
+	else
+		a_to_b = bpf_ntohs(packet->source_port) <= bpf_ntohs(packet->destination_port);
+
+	key->endpoint = endpoint;
+	key->family = packet->family;
+	key->protocol = packet->protocol;
+	if (a_to_b) {
+		*(struct address *)key->address_a = packet->source;
+		*(struct address *)key->address_b = packet->destination;
+		key->port_a = packet->source_port;
+		key->port_b = packet->destination_port;
+	} else {
+		*(struct address *)key->address_a = packet->destination;
+		*(struct address *)key->address_b = packet->source;
+		key->port_a = packet->destination_port;
+		key->port_b = packet->source_port;
+	}
+	return a_to_b;
+}
+
+static __always_inline bool is_forward(const struct sfcflow_value *flow, bool a_to_b)
+{
+	return !!(flow->flags & FLOW_FLAG_FORWARD_A_TO_B) == a_to_b;
+}
+
+static __always_inline void flow_touch(struct sfcflow_value *flow, bool forward, __u16 bytes)
+{
+	flow->last_seen = bpf_ktime_get_coarse_ns();
+	if (forward) {
+		__sync_fetch_and_add(&flow->packets, 1);
+		__sync_fetch_and_add(&flow->bytes, bytes);
+	} else {
+		__sync_fetch_and_add(&flow->reply_packets, 1);
+		__sync_fetch_and_add(&flow->reply_bytes, bytes);
+	}
+}

@@ -1,0 +1,285 @@
+/*
+ * The steering datapath. Two programs hang on the host side of every pod's veth:
+ *
+ *   pod ──eth0──veth── tc ingress: from_pod ──► host      (what the pod sends)
+ *   pod ──eth0──veth── tc egress:  to_pod   ◄── host      (what the pod is about to receive)
+ *
+ * from_pod is classifier (RFC 7665 3), forwarder and proxy for functions that know nothing of NSH:
+ * one look-up in sfcflow tells an established flow's direction and hop. to_pod validates, unwraps
+ * and remembers where a packet came from. The kernel moves the packets; the agent only keeps maps.
+ */
+#include "classify.h"
+#include "decap.h"
+#include "encap.h"
+#include "flow.h"
+#include "metrics.h"
+#include "steer.h"
+
+#define SELECTS (ENDPOINT_FLAG_SELECTS_ALL_PORTS | ENDPOINT_FLAG_SELECTS_PORTS)
+
+static __always_inline struct endpoint_value *find_endpoint(struct __sk_buff *skb)
+{
+	struct endpoint_key key = {.ifindex = skb->ifindex};
+
+	return bpf_map_lookup_elem(&endpoint, &key);
+}
+
+static __always_inline int drop(enum reason reason, enum direction direction, __u32 bytes)
+{
+	count(reason, direction, bytes);
+	return VERDICT_DROP;
+}
+
+static __always_inline int encapsulate(struct __sk_buff *skb, const struct endpoint_value *source, const struct packet *packet,
+                                       const __u8 *hop, __be32 path, __u8 ttl, bool reply, enum reason reason)
+{
+	struct tunnel tunnel = {
+		.source = *(__be32 *)source->ipv4,
+		.destination = *(__be32 *)hop,
+		.path = path,
+		.ttl = ttl,
+		.reply = reply,
+	};
+
+	if (!(source->flags & ENDPOINT_FLAG_IPV4))
+		return drop(REASON_NO_ADDRESS, DIRECTION_FROM_POD, packet->length);
+	return steer(skb, packet, &tunnel, reason);
+}
+
+/*
+ * A fragment of a flow that steering would take: until fragments are tracked none may slip past the
+ * functions, so it is dropped and counted. Later fragments carry no port; an endpoint that selects
+ * by port loses those that its all-ports selectors do not settle.
+ */
+static __noinline int from_pod_fragment(struct __sk_buff *skb, const struct endpoint_value *source, const struct packet *packet)
+{
+	if (!source || !packet)
+		return VERDICT_DROP;
+	if (classify(source, packet) ||
+	    (packet->fragment == FRAGMENT_LATER && (source->flags & ENDPOINT_FLAG_SELECTS_PORTS)))
+		return drop(REASON_FRAGMENT, DIRECTION_FROM_POD, packet->length);
+	return VERDICT_PASS;
+}
+
+/* A packet of no known flow: classify it as the endpoint's own egress. */
+static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct endpoint_value *source, const struct packet *packet,
+                                            const struct sfcflow_key *key, bool a_to_b, const struct sfcflow_value *kept)
+{
+	__be32 path = classify(source, packet);
+	struct decision decision = {};
+	struct sfcflow_value flow = {};
+
+	if (!path) {
+		if (kept) /* was steered, is no longer selected */
+			bpf_map_delete_elem(&sfcflow, key);
+		return VERDICT_PASS;
+	}
+	take_path(&decision, path, packet, kept, REASON_STEERED_SOURCE);
+	if (decision.hop != HOP_ENCAPSULATE) {
+		count(decision.reason, DIRECTION_FROM_POD, packet->length);
+		return decision.hop == HOP_PLAIN ? VERDICT_PASS : VERDICT_DROP;
+	}
+	if (kept) /* a new generation of policy, the same flow: its counters go on */
+		flow = *kept;
+	flow.path = path;
+	flow.role = FLOW_ROLE_SOURCE;
+	flow.flags = a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0;
+	flow.ttl = NSH_TTL_MAX;
+	remember(&flow, &decision, source->generation);
+	flow_touch(&flow, true, packet->length);
+	bpf_map_update_elem(&sfcflow, key, &flow, BPF_ANY);
+	return encapsulate(skb, source, packet, flow.next_hop, path, NSH_TTL_CLASSIFIER, false, decision.reason);
+}
+
+SEC("tc")
+int from_pod(struct __sk_buff *skb)
+{
+	struct endpoint_value *source;
+	struct sfcflow_value *flow;
+	struct sfcflow_key key;
+	struct packet packet;
+	enum parse_result parsed;
+	bool a_to_b;
+
+	if (skb->protocol != bpf_htons(ETH_P_IP))
+		return VERDICT_PASS;
+	source = find_endpoint(skb);
+	if (!source)
+		return VERDICT_PASS;
+	parsed = parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet);
+	if (parsed == PARSE_MALFORMED)
+		return source->flags & SELECTS ? drop(REASON_MALFORMED, DIRECTION_FROM_POD, skb->len - ETH_HLEN) : VERDICT_PASS;
+	if (parsed == PARSE_OTHER_PROTOCOL)
+		return VERDICT_PASS;
+	if (packet.protocol == IPPROTO_UDP && packet.destination_port == bpf_htons(steering_port) &&
+	    packet.fragment != FRAGMENT_LATER)
+		return drop(REASON_SPOOFED_ENCAP, DIRECTION_FROM_POD, packet.length);
+	if (packet.fragment != FRAGMENT_NONE)
+		return from_pod_fragment(skb, source, &packet);
+
+	a_to_b = flow_key(&key, source->id, &packet);
+	flow = bpf_map_lookup_elem(&sfcflow, &key);
+	if (!flow)
+		return from_pod_unknown(skb, source, &packet, &key, a_to_b, NULL);
+
+	if (!is_forward(flow, a_to_b)) {
+		/* A reply: back to where the forward packets came from. What came in plain goes out plain. */
+		if (!(flow->flags & FLOW_FLAG_PREVIOUS_HOP))
+			return VERDICT_PASS;
+		flow_touch(flow, false, packet.length);
+		/* The hops that are left to the classifier: a reply cannot circle, whatever was recorded. */
+		return encapsulate(skb, source, &packet, flow->previous_hop, flow->path, NSH_TTL_MAX - flow->ttl, true,
+		                   REASON_STEERED_REPLY);
+	}
+
+	if (flow->role == FLOW_ROLE_DESTINATION || flow->role == FLOW_ROLE_INBOUND) /* the pod routes it on: its own egress */
+		return from_pod_unknown(skb, source, &packet, &key, a_to_b, NULL);
+	if (flow->role == FLOW_ROLE_SOURCE && flow->generation != source->generation)
+		return from_pod_unknown(skb, source, &packet, &key, a_to_b, flow);
+	if (flow->role == FLOW_ROLE_FUNCTION) {
+		if (flow->ttl <= 1)
+			return drop(REASON_NSH_TTL, DIRECTION_FROM_POD, packet.length);
+		if (!(flow->flags & FLOW_FLAG_RESOLVED) || flow->generation != source->generation) {
+			struct decision decision = {};
+
+			decide_after_function(&decision, source, &packet, flow);
+			if (decision.hop == HOP_DROP)
+				return drop(decision.reason, DIRECTION_FROM_POD, packet.length);
+			remember(flow, &decision, source->generation);
+		}
+		if (!(flow->flags & FLOW_FLAG_NEXT_HOP)) {
+			flow_touch(flow, true, packet.length);
+			count(REASON_LEFT_CLUSTER, DIRECTION_FROM_POD, packet.length);
+			return VERDICT_PASS;
+		}
+	}
+	flow_touch(flow, true, packet.length);
+	return encapsulate(skb, source, &packet, flow->next_hop, flow->next_path, flow->ttl - 1, false, established_reason(flow));
+}
+
+/* Is the outer source one whose word counts? */
+static __always_inline bool trusted(const struct envelope *envelope)
+{
+	struct peer_key key = {.prefix_len = PEER_STATIC_BITS + 32, .family = FAMILY_IPV4};
+	struct peer_value *value;
+
+	*(struct address *)key.address = envelope->source;
+	value = bpf_map_lookup_elem(&peer, &key);
+	return value && (value->flags & PEER_FLAG_TRUSTED);
+}
+
+/* Remembers where a forward packet came from: the way back for its replies. */
+static __always_inline void record_arrival(const struct sfcflow_key *key, bool a_to_b, const struct envelope *envelope,
+                                           __u8 role)
+{
+	struct sfcflow_value flow = {
+		.path = envelope->path,
+		.role = role,
+		.flags = FLOW_FLAG_PREVIOUS_HOP | (a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0),
+		.previous_family = FAMILY_IPV4,
+		.ttl = envelope->ttl,
+		.last_seen = bpf_ktime_get_coarse_ns(),
+	};
+
+	*(struct address *)flow.previous_hop = envelope->source;
+	bpf_map_update_elem(&sfcflow, key, &flow, BPF_ANY);
+}
+
+/* A steering packet for this pod: validate, unwrap, remember, deliver. */
+static __always_inline int to_pod_steered(struct __sk_buff *skb, const struct endpoint_value *target, const struct packet *outer)
+{
+	struct envelope envelope;
+	struct packet inner = {};
+	struct sfcflow_key key;
+	struct sfcflow_value *flow = NULL;
+	enum parse_result parsed = PARSE_OTHER_PROTOCOL;
+	enum reason reason;
+	bool a_to_b = false, known = false, has_ports;
+	__u8 role;
+
+	reason = open_envelope(skb, outer, &envelope);
+	if (!reason)
+		reason = read_inner(skb, outer, &envelope, &inner, &parsed);
+	if (reason)
+		return drop(reason, DIRECTION_TO_POD, outer->length);
+	if ((envelope.tos & ECN_MASK) == ECN_CE && (inner.tos & ECN_MASK) == 0)
+		return drop(REASON_ECN, DIRECTION_TO_POD, outer->length);
+
+	role = (bpf_ntohl(envelope.path) & 0xff) ? FLOW_ROLE_FUNCTION : FLOW_ROLE_DESTINATION;
+	has_ports = parsed == PARSE_OK && inner.fragment == FRAGMENT_NONE;
+	if (has_ports) {
+		a_to_b = flow_key(&key, target->id, &inner);
+		flow = bpf_map_lookup_elem(&sfcflow, &key);
+	}
+	if (flow && envelope.reply)
+		known = (flow->flags & FLOW_FLAG_NEXT_HOP) && !is_forward(flow, a_to_b) &&
+		        same_address(&envelope.source, flow->next_hop);
+	else if (flow)
+		known = flow->role == role && flow->path == envelope.path && is_forward(flow, a_to_b) &&
+		        same_address(&envelope.source, flow->previous_hop);
+	/* A hop that the flow entry already names was a peer when it was recorded: no second look-up. */
+	if (!known && !trusted(&envelope))
+		return drop(REASON_NOT_A_PEER, DIRECTION_TO_POD, outer->length);
+
+	reason = unwrap(skb, &envelope, &inner);
+	if (reason)
+		return drop(reason, DIRECTION_TO_POD, outer->length);
+	if (has_ports && !envelope.reply) {
+		if (known)
+			flow->ttl = envelope.ttl;
+		else
+			record_arrival(&key, a_to_b, &envelope, role);
+	} else if (known && flow->role == FLOW_ROLE_SOURCE) {
+		flow_touch(flow, false, inner.length);
+	}
+	count(REASON_DECAPSULATED, DIRECTION_TO_POD, outer->length);
+	return VERDICT_PASS;
+}
+
+/*
+ * Somebody opens a flow to a selected pod from outside the tunnel. Its replies answer, they are no
+ * egress of the pod's own, and must not go through functions that never saw the request: remember
+ * the flow as inbound. TCP: the SYN only, so that a flow whose steering entry was evicted is never
+ * taken for an inbound one in its middle.
+ */
+static __noinline int to_pod_plain(struct __sk_buff *skb, const struct endpoint_value *target, const struct packet *packet)
+{
+	struct sfcflow_value flow = {.role = FLOW_ROLE_INBOUND, .flags = FLOW_FLAG_RESOLVED};
+	struct sfcflow_key key;
+
+	if (!target || !packet)
+		return VERDICT_PASS;
+	if (!(target->flags & SELECTS) || packet->fragment != FRAGMENT_NONE || !same_address(&packet->destination, (const __u8[16]){
+			target->ipv4[0], target->ipv4[1], target->ipv4[2], target->ipv4[3]}))
+		return VERDICT_PASS;
+	if (packet->protocol == IPPROTO_TCP && (packet->tcp_flags & (TCP_FLAG_SYN_BIT | TCP_FLAG_ACK_BIT)) != TCP_FLAG_SYN_BIT)
+		return VERDICT_PASS;
+	if (flow_key(&key, target->id, packet))
+		flow.flags |= FLOW_FLAG_FORWARD_A_TO_B;
+	flow_touch(&flow, true, packet->length);
+	bpf_map_update_elem(&sfcflow, &key, &flow, BPF_NOEXIST); /* a known flow stays what it is */
+	return VERDICT_PASS;
+}
+
+SEC("tc")
+int to_pod(struct __sk_buff *skb)
+{
+	struct endpoint_value *target;
+	struct packet packet;
+
+	if (skb->protocol != bpf_htons(ETH_P_IP))
+		return VERDICT_PASS;
+	target = find_endpoint(skb);
+	if (!target)
+		return VERDICT_PASS;
+	if (parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet) != PARSE_OK || packet.fragment == FRAGMENT_LATER)
+		return VERDICT_PASS;
+	if (packet.protocol != IPPROTO_UDP || packet.destination_port != bpf_htons(steering_port) ||
+	    packet.destination.word[0] != *(__be32 *)target->ipv4)
+		return to_pod_plain(skb, target, &packet);
+	if (packet.header_length != sizeof(struct iphdr) || packet.fragment != FRAGMENT_NONE)
+		return drop(REASON_OUTER_MALFORMED, DIRECTION_TO_POD, packet.length);
+	return to_pod_steered(skb, target, &packet);
+}
+
+char _license[] SEC("license") = "GPL";

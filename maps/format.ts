@@ -1,0 +1,119 @@
+/** Map entries as operators read them. Paths are SPI << 8 | SI; addresses are 16 bytes, IPv4 in the first four. */
+
+import ipaddr from 'ipaddr.js';
+import type { LayoutRecord } from './codec.js';
+import { FAMILY, FLOW_FLAG, FLOW_ROLE, SELECT_FLAG, SELECT_STATIC_BITS } from './layouts.js';
+import type { SfcflowKey, SfcflowValue, SfcselectKey, SfcselectValue } from './records.js';
+
+const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6', 132: 'SCTP' };
+const ROLES = new Map<number, string>(Object.entries(FLOW_ROLE).map(([name, number]) => [number, name]));
+
+/** `(1, 1)`: service path identifier and service index. */
+export function formatPath(path: number): string {
+  return `(${path >>> 8}, ${path & 0xff})`;
+}
+
+/** `TCP`, or the number of a protocol that has no common name. */
+export function formatProtocol(protocol: number): string {
+  return PROTOCOLS[protocol] ?? String(protocol);
+}
+
+/** Canonical text of the address (RFC 5952 for IPv6); empty for a family that is neither, which marks an unset address. */
+export function formatMapAddress(bytes: Uint8Array, family: number): string {
+  if (family === FAMILY.ipv4) return bytes.subarray(0, 4).join('.');
+  if (family === FAMILY.ipv6) return new ipaddr.IPv6(Array.from(bytes.subarray(0, 16))).toRFC5952String();
+  return '';
+}
+
+/** `10.0.2.12:443`, `[2001:db8::1]:443`. */
+export function formatAddressPort(bytes: Uint8Array, family: number, port: number): string {
+  const address = formatMapAddress(bytes, family);
+  return family === FAMILY.ipv6 ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** The two columns of `sfc bpf sfcselect list`: `3783, egress, 0/TCP, 10.0.2.12/32` and `/32 (1, 1)`. */
+export function formatSelector(key: SfcselectKey, value: SfcselectValue): { readonly selector: string; readonly path: string } {
+  const direction = (key.flags & SELECT_FLAG.egress) !== 0 ? 'egress' : 'ingress';
+  const cidr = `${formatMapAddress(key.address, key.family)}/${key.prefix_len - SELECT_STATIC_BITS}`;
+  return {
+    selector: `${key.endpoint}, ${direction}, ${key.port}/${formatProtocol(key.protocol)}, ${cidr}`,
+    path: `/${value.cidr_prefix_len} ${formatPath(value.path)}`,
+  };
+}
+
+/** A flow in text. Hops that the flow does not have, and paths that are 0, are empty. */
+export interface FlowText {
+  readonly endpoint: number;
+  readonly protocol: string;
+  /** Who opened the flow, `10.8.0.2:40000`. */
+  readonly source: string;
+  readonly destination: string;
+  readonly role: string;
+  readonly path: string;
+  readonly nextPath: string;
+  readonly previousHop: string;
+  readonly nextHop: string;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly replyPackets: number;
+  readonly replyBytes: number;
+}
+
+/** A flow the way its forward direction runs, whichever of its two sides is `a` in the key. */
+export function formatFlow(key: SfcflowKey, value: SfcflowValue): FlowText {
+  const a = formatAddressPort(key.address_a, key.family, key.port_a);
+  const b = formatAddressPort(key.address_b, key.family, key.port_b);
+  const forward = (value.flags & FLOW_FLAG.forwardAToB) !== 0;
+  return {
+    endpoint: key.endpoint,
+    protocol: formatProtocol(key.protocol),
+    source: forward ? a : b,
+    destination: forward ? b : a,
+    role: ROLES.get(value.role) ?? String(value.role),
+    path: value.path === 0 ? '' : formatPath(value.path),
+    nextPath: value.next_path === 0 ? '' : formatPath(value.next_path),
+    previousHop: (value.flags & FLOW_FLAG.previousHop) !== 0 ? formatMapAddress(value.previous_hop, value.previous_family) : '',
+    nextHop: (value.flags & FLOW_FLAG.nextHop) !== 0 ? formatMapAddress(value.next_hop, value.next_family) : '',
+    packets: value.packets,
+    bytes: value.bytes,
+    replyPackets: value.reply_packets,
+    replyBytes: value.reply_bytes,
+  };
+}
+
+/** Which field of the same entry names the family of an address field, or the family itself. */
+const FAMILY_OF: Readonly<Record<string, string | number>> = {
+  address: 'family',
+  service_address: 'family',
+  address_a: 'family',
+  address_b: 'family',
+  previous_hop: 'previous_family',
+  next_hop: 'next_family',
+  ipv4: FAMILY.ipv4,
+  ipv6: FAMILY.ipv6,
+};
+const PATH_FIELDS: readonly string[] = ['path', 'next_path'];
+
+/**
+ * An entry of any map as flat JSON-ready data: every field by its name, addresses and paths as text.
+ * An address that is not set is empty. No map has a field of one name in key and value both.
+ */
+export function formatEntry(key: LayoutRecord, value: LayoutRecord): Readonly<Record<string, string | number>> {
+  const entry = { ...key, ...value };
+  const text: Record<string, string | number> = {};
+  for (const [name, field] of Object.entries(entry)) {
+    if (typeof field === 'number') text[name] = PATH_FIELDS.includes(name) ? formatPath(field) : field;
+    else text[name] = field.every((byte) => byte === 0) && fixedFamily(name) ? '' : formatMapAddress(field, familyOf(name, entry));
+  }
+  return text;
+}
+
+function fixedFamily(name: string): boolean {
+  return typeof FAMILY_OF[name] === 'number';
+}
+
+function familyOf(name: string, entry: LayoutRecord): number {
+  const family = FAMILY_OF[name];
+  const value = typeof family === 'string' ? entry[family] : family;
+  return typeof value === 'number' ? value : 0;
+}

@@ -1,0 +1,105 @@
+/**
+ * Keys and values as TypeScript sees them: field names and meanings are those of `layouts.ts`
+ * (padding left out). Integers are plain numbers whatever their byte order on the wire; addresses
+ * are 16 bytes with IPv4 in the first four. A test keeps these and the layouts equal.
+ */
+
+export type SfcselectKey = {
+  /** SELECT_STATIC_BITS + the CIDR prefix length. */
+  readonly prefix_len: number;
+  readonly endpoint: number;
+  readonly family: number;
+  readonly flags: number;
+  readonly port: number;
+  readonly protocol: number;
+  readonly address: Uint8Array;
+};
+
+export type SfcselectValue = {
+  readonly cidr_prefix_len: number;
+  /** SPI << 8 | SI. */
+  readonly path: number;
+};
+
+export type SfcpathKey = { readonly path: number };
+
+export type SfcpathValue = {
+  readonly service_address: Uint8Array;
+  readonly family: number;
+  readonly flags: number;
+  readonly failure_policy: number;
+  /** Seconds. */
+  readonly affinity_timeout: number;
+  readonly backend_base: number;
+  readonly backend_slots: number;
+};
+
+export type SfcbackendKey = { readonly slot: number };
+
+export type SfcbackendValue = { readonly address: Uint8Array; readonly family: number };
+
+export type SfcflowKey = {
+  readonly endpoint: number;
+  readonly family: number;
+  readonly protocol: number;
+  readonly address_a: Uint8Array;
+  readonly address_b: Uint8Array;
+  readonly port_a: number;
+  readonly port_b: number;
+};
+
+export type SfcflowValue = {
+  readonly path: number;
+  readonly next_path: number;
+  readonly previous_hop: Uint8Array;
+  readonly next_hop: Uint8Array;
+  readonly generation: number;
+  readonly role: number;
+  readonly flags: number;
+  readonly previous_family: number;
+  readonly next_family: number;
+  readonly ttl: number;
+  readonly tcp_state: number;
+  /** Coarse monotonic clock, ns. */
+  readonly last_seen: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly reply_packets: number;
+  readonly reply_bytes: number;
+};
+
+export type EndpointKey = { readonly ifindex: number };
+
+export type EndpointValue = {
+  readonly id: number;
+  readonly flags: number;
+  readonly mtu: number;
+  readonly generation: number;
+  /** 4 bytes. */
+  readonly ipv4: Uint8Array;
+  readonly ipv6: Uint8Array;
+};
+
+export type PeerKey = {
+  /** PEER_STATIC_BITS + the CIDR prefix length. */
+  readonly prefix_len: number;
+  readonly family: number;
+  readonly address: Uint8Array;
+};
+
+export type PeerValue = { readonly flags: number };
+
+export type MetricsKey = { readonly slot: number };
+
+export type MetricsValue = { readonly packets: number; readonly bytes: number };
+
+/** Key and value type of every map. */
+export interface MapRecords {
+  readonly sfcselect: { readonly key: SfcselectKey; readonly value: SfcselectValue };
+  readonly sfcpath: { readonly key: SfcpathKey; readonly value: SfcpathValue };
+  readonly sfcbackend: { readonly key: SfcbackendKey; readonly value: SfcbackendValue };
+  readonly sfcflow: { readonly key: SfcflowKey; readonly value: SfcflowValue };
+  readonly endpoint: { readonly key: EndpointKey; readonly value: EndpointValue };
+  readonly peer: { readonly key: PeerKey; readonly value: PeerValue };
+  readonly metrics: { readonly key: MetricsKey; readonly value: MetricsValue };
+}

@@ -1,0 +1,192 @@
+/**
+ * The testbed without any steering: whatever a later test sees change is then the datapath's doing.
+ * Needs root: it makes network namespaces.
+ */
+
+import { existsSync, readdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type Attachment,
+  blueprint,
+  buildTestbed,
+  cleanLeftovers,
+  type EchoServer,
+  inNamespace,
+  iperf,
+  podNamed,
+  recognise,
+  sendRequests,
+  startEchoServer,
+  startInNamespace,
+  type Testbed,
+  walkthroughCast,
+} from '../demo/testbed/index.js';
+
+const prefix = `sfct${process.pid}`;
+
+describe('a blueprint', () => {
+  it('is the same for the same options', () => {
+    expect(walkthroughCast({ prefix: 'a-b' })).toEqual(walkthroughCast({ prefix: 'a-b' }));
+  });
+
+  it('gives no two pods one address, one namespace or one interface name', () => {
+    const { pods } = walkthroughCast({ prefix: 'a-b' });
+    for (const field of ['address', 'namespace', 'hostInterface'] as const) {
+      expect(new Set(pods.map((pod) => pod[field])).size).toBe(pods.length);
+    }
+  });
+
+  it.each(['', 'A', 'a/b', '../x', 'a b', '-a'])('refuses the prefix %j', (bad) => {
+    expect(() => walkthroughCast({ prefix: bad })).toThrow(RangeError);
+  });
+
+  it('refuses a pod on a node that does not exist', () => {
+    const pods = [{ name: 'p', podNamespace: 'n', role: 'plain', node: 2 }] as const;
+    expect(() => blueprint({ prefix: 'ab', nodes: ['routed'], pods })).toThrow('there is no node 2');
+  });
+});
+
+describe('what packets say', () => {
+  it('is recognised in requests and replies, and in nothing else', () => {
+    expect(recognise('request tcp-1 .\n')).toEqual({ kind: 'request', id: 'tcp-1' });
+    expect(recognise('reply tcp-1 10.0.0.1 9 .\n')).toEqual({ kind: 'reply', id: 'tcp-1' });
+    expect(recognise('')).toBeUndefined();
+    expect(recognise('requests are many')).toBeUndefined();
+  });
+});
+
+describe.each<Attachment>(['routed', 'bridged'])('with %s pods and no steering', (attachment) => {
+  const bed = walkthroughCast({ prefix: `${prefix}-${attachment}`, nodes: [attachment, attachment, attachment], clients: 2 });
+  const vpn = podNamed(bed, 'vpn');
+  let testbed: Testbed;
+  let server: EchoServer;
+
+  beforeAll(async () => {
+    testbed = await buildTestbed(bed);
+    server = await startEchoServer(bed);
+  }, 60_000);
+
+  afterAll(async () => {
+    await testbed?.teardown();
+  });
+
+  it.each(['tcp', 'udp'] as const)('a pod reaches the server over %s with its own address', async (transport) => {
+    for (const pod of bed.pods) {
+      const from = { namespace: pod.namespace, addresses: [pod.address] };
+      const [result] = await sendRequests(bed, { transport, ids: [`${transport}-${pod.name}`], from });
+      expect(result).toMatchObject({ answered: true, seenAs: pod.address });
+    }
+  });
+
+  it('a pod reaches pods of its own and of other nodes', async () => {
+    for (const pod of bed.pods) {
+      const target = { namespace: pod.namespace, address: pod.address, port: 9100 };
+      const echo = await startEchoServer(bed, target);
+      for (const other of bed.pods.filter((candidate) => candidate !== pod)) {
+        const from = { namespace: other.namespace, addresses: [other.address] };
+        const [result] = await sendRequests(bed, { transport: 'udp', ids: ['hello'], from, to: target });
+        expect(result).toMatchObject({ answered: true, seenAs: other.address });
+      }
+      await echo.stop();
+    }
+  }, 60_000);
+
+  it.each(['tcp', 'udp'] as const)(
+    "a client's %s request passes the vpn pod and gets no answer: the server has no way back",
+    async (transport) => {
+      const before = server.seen.length;
+      const [result] = await sendRequests(bed, { transport, ids: [`lost-${transport}`], timeout: 700 });
+      expect(result).toMatchObject({ answered: false, source: '192.168.77.10' });
+      const seen = server.seen.slice(before);
+      // Over UDP the request itself arrives, unmasked; over TCP not even the handshake ends.
+      expect(seen.map((request) => request.peer)).toEqual(transport === 'udp' ? ['192.168.77.10'] : []);
+      const route = await inNamespace(bed.server.namespace, ['ip', 'route', 'get', '192.168.77.10'], { accept: [0, 2] });
+      expect(route.stderr).toContain('unreachable');
+    },
+  );
+
+  it('the vpn pod forwards for its clients to other pods', async () => {
+    // firewall-1 has a default route only, so its answer to a client ends on its node: the request still arrives.
+    const firewall = podNamed(bed, 'firewall-1');
+    const target = { namespace: firewall.namespace, address: firewall.address, port: 9101 };
+    const echo = await startEchoServer(bed, target);
+    await sendRequests(bed, { transport: 'udp', ids: ['inside'], to: target, timeout: 300 });
+    expect(echo.seen).toMatchObject([{ id: 'inside', peer: '192.168.77.10' }]);
+    await echo.stop();
+  });
+
+  it('a firewall drops a TCP segment whose start it never saw, a proxy masks what it forwards', async () => {
+    const rules = await inNamespace(podNamed(bed, 'firewall-1').namespace, ['nft', 'list', 'ruleset']);
+    expect(rules.stdout).toContain('policy drop');
+    // A route through a proxy, as a pod that steers by hand would set it: node1 to proxy-1, for one client only.
+    const proxy = podNamed(bed, 'proxy-1');
+    const node = bed.nodes[0]?.namespace ?? '';
+    const via = attachment === 'routed' ? ['dev', proxy.hostInterface] : ['via', proxy.address];
+    await inNamespace(node, ['ip', 'route', 'add', `${bed.server.address}/32`, ...via, 'table', '77'].concat(attachment === 'routed' ? ['via', proxy.address, 'onlink'] : []));
+    await inNamespace(node, ['ip', 'rule', 'add', 'from', '192.168.77.0/24', 'lookup', '77']);
+    await inNamespace(proxy.namespace, ['ip', 'route', 'add', '192.168.77.0/24', 'via', attachment === 'routed' ? '169.254.1.1' : '10.244.1.1']);
+    await inNamespace(node, ['ip', 'route', 'add', '192.168.77.0/24', 'via', vpn.address].concat(attachment === 'routed' ? ['dev', vpn.hostInterface, 'onlink'] : []));
+    const results = await sendRequests(bed, { transport: 'tcp', ids: ['masked-1', 'masked-2'] });
+    expect(results).toMatchObject([
+      { answered: true, source: '192.168.77.10', seenAs: proxy.address },
+      { answered: true, source: '192.168.77.11', seenAs: proxy.address },
+    ]);
+  });
+
+  it('carries bulk TCP between a pod and the server', async () => {
+    const result = await iperf({ from: vpn, to: bed.server, seconds: 1 });
+    expect(result.bytes).toBeGreaterThan(1_000_000);
+  }, 30_000);
+
+  it('lets a pod send 1500 bytes in one packet to the server, and no more', async () => {
+    const ping = (size: number) =>
+      inNamespace(vpn.namespace, ['ip', 'route', 'get', bed.server.address]).then(() =>
+        sendRequests(bed, { transport: 'udp', ids: ['big'], from: { namespace: vpn.namespace, addresses: [vpn.address] }, padding: size, timeout: 1000 }),
+      );
+    expect(await ping(1400)).toMatchObject([{ answered: true }]);
+    const { stdout } = await inNamespace(vpn.namespace, ['ip', '-o', 'link', 'show', 'eth0']);
+    expect(stdout).toContain('mtu 1500');
+  });
+});
+
+describe('taking a testbed away', () => {
+  const bed = blueprint({
+    prefix: `${prefix}-gone`,
+    nodes: ['routed'],
+    pods: [{ name: 'alone', podNamespace: 'default', role: 'plain', node: 1 }],
+  });
+  const left = () => readdirSync('/run/netns').filter((name) => name.startsWith(`${bed.prefix}-`));
+
+  it('ends its processes, unmounts and removes everything, twice over', async () => {
+    const testbed = await buildTestbed(bed);
+    const sleeper = startInNamespace(podNamed(bed, 'alone').namespace, ['sleep', '600']);
+    await inNamespace(podNamed(bed, 'alone').namespace, ['mkdir', '-p', `${bed.directory}/node1/maps`]);
+    await inNamespace(podNamed(bed, 'alone').namespace, ['mount', '-t', 'tmpfs', 'none', `${bed.directory}/node1/maps`]);
+    await testbed.teardown();
+    expect((await sleeper.ended).signal).toBe('SIGTERM');
+    expect(left()).toEqual([]);
+    expect(existsSync(bed.directory)).toBe(false);
+    await testbed.teardown();
+  }, 30_000);
+
+  it('finds what a killed run left, ends what does not listen to SIGTERM, and leaves other prefixes alone', async () => {
+    await buildTestbed(bed);
+    const other = await buildTestbed(blueprint({ ...bed, prefix: `${prefix}-stays`, nodes: ['routed'], pods: [] }));
+    const deaf = startInNamespace(podNamed(bed, 'alone').namespace, ['bash', '-c', 'trap "" TERM; echo deaf; while :; do sleep 1; done'], { stdout: 'pipe' });
+    await new Promise((resolve) => deaf.child.stdout?.once('data', resolve));
+    const cleaned = await cleanLeftovers(bed.prefix);
+    expect(cleaned.processes).toContain(deaf.pid);
+    expect((await deaf.ended).signal).toBe('SIGKILL');
+    expect(left()).toEqual([]);
+    expect(readdirSync('/run/netns')).toContain(`${prefix}-stays-node1`);
+    await other.teardown();
+    expect(await cleanLeftovers(bed.prefix)).toEqual({ namespaces: [], processes: [], mounts: [] });
+  }, 30_000);
+
+  it('is built again over what a killed run left', async () => {
+    await buildTestbed(bed);
+    const again = await buildTestbed(bed);
+    expect(left()).toHaveLength(4);
+    await again.teardown();
+  }, 30_000);
+});
