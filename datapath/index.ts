@@ -1,0 +1,2 @@
+export type { AttachedInterface, Datapath } from './datapath.js';
+export * from './kernel/index.js';

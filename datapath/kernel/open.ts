@@ -1,0 +1,166 @@
+/** Opening the kernel datapath: check the object, adopt what is pinned, load, attach. */
+
+import { existsSync, readdirSync } from 'node:fs';
+import { SfcError } from '../../errors/index.js';
+import { MAP_NAMES, MAPS, type MapName, type MapStore } from '../../maps/index.js';
+import type { AttachedInterface, Datapath } from '../datapath.js';
+import { type AttachMethod, attachPrograms, detachPrograms, hasTcx, linkedInterfaces, PROGRAM_NAMES, type ProgramName } from './attach.js';
+import { checkLayouts } from './layout-check.js';
+import { checked, checkedPointer, libbpf, type Pointer } from './libbpf.js';
+import { closeFd, KernelError } from './libc.js';
+import { mapInfo, PinDirectory } from './pins.js';
+import { KernelMap, KernelStore } from './store.js';
+
+export interface KernelOptions {
+  /** The compiled object, `sfc.bpf.o`. */
+  readonly object: string;
+  /** Where a bpffs is, or shall be mounted. */
+  readonly pinDirectory: string;
+  /** UDP port of steering, host order. */
+  readonly port: number;
+  /** Entries by map; what is not named has the layout's default. */
+  readonly capacities?: Partial<Record<MapName, number>>;
+  /** Remove what is pinned before loading. */
+  readonly reset?: boolean;
+  /** How to attach; by default TCX where the kernel has it. */
+  readonly method?: AttachMethod;
+}
+
+interface Loaded {
+  readonly object: Pointer;
+  readonly programs: Record<ProgramName, number>;
+  readonly maps: ReadonlyMap<MapName, KernelMap>;
+}
+
+function capacitiesOf(options: KernelOptions): Record<MapName, number> {
+  return Object.fromEntries(MAP_NAMES.map((name) => [name, options.capacities?.[name] ?? MAPS[name].capacity])) as Record<MapName, number>;
+}
+
+/** Opens, checks and loads the object. Maps of `pinned` are used instead of new ones. */
+function load(options: KernelOptions, pinned: ReadonlyMap<MapName, number>): Loaded {
+  const api = libbpf();
+  if (!existsSync(options.object))
+    throw new SfcError('BPF_LOAD', `the compiled BPF program ${options.object} is missing; \`make build\` makes it`);
+  const object = checkedPointer(`open ${options.object}`, api.objectOpenFile(options.object, null));
+  try {
+    checkLayouts(object);
+    const capacities = capacitiesOf(options);
+    for (const name of MAP_NAMES) {
+      const map = checkedPointer(`find map ${name}`, api.findMap(object, name));
+      const fd = pinned.get(name);
+      if (fd === undefined) checked(`size ${name}`, api.mapSetMaxEntries(map, capacities[name]));
+      else checked(`reuse ${name}`, api.mapReuseFd(map, fd));
+    }
+    setPort(object, options.port);
+    checked('load the BPF program', api.objectLoad(object));
+    const maps = new Map<MapName, KernelMap>();
+    for (const name of MAP_NAMES) {
+      const fd = checked(`descriptor of ${name}`, api.mapFd(api.findMap(object, name)));
+      maps.set(name, new KernelMap(MAPS[name], fd, mapInfo(fd).capacity));
+    }
+    const programs = Object.fromEntries(
+      PROGRAM_NAMES.map((name) => [
+        name,
+        checked(`descriptor of ${name}`, api.programFd(checkedPointer(`find ${name}`, api.findProgram(object, name)))),
+      ]),
+    ) as Record<ProgramName, number>;
+    return { object, programs, maps };
+  } catch (cause) {
+    api.objectClose(object);
+    if (cause instanceof SfcError) throw cause;
+    const denied = cause instanceof KernelError && cause.errno === 'EPERM';
+    throw new SfcError(denied ? 'BPF_UNAVAILABLE' : 'BPF_LOAD', cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** `steering_port` is the one constant of `.rodata`. */
+function setPort(object: Pointer, port: number): void {
+  const value = Buffer.alloc(2);
+  value.writeUInt16LE(port);
+  const rodata = checkedPointer('find .rodata', libbpf().findMap(object, '.rodata'));
+  checked('set the steering port', libbpf().mapSetInitialValue(rodata, value, value.length));
+}
+
+class KernelDatapath implements Datapath {
+  readonly kind = 'kernel';
+  readonly store: MapStore;
+  readonly adopted: readonly string[];
+  readonly method: AttachMethod;
+  /** Program descriptors, for BPF_PROG_TEST_RUN. */
+  readonly programs: Readonly<Record<ProgramName, number>>;
+  private readonly object: Pointer;
+  private readonly pins: PinDirectory;
+  private readonly interfaces = new Map<number, AttachedInterface>();
+  private open = true;
+
+  constructor(loaded: Loaded, pins: PinDirectory, adopted: readonly string[], method: AttachMethod) {
+    this.store = new KernelStore(loaded.maps, pins.directory);
+    this.object = loaded.object;
+    this.programs = loaded.programs;
+    this.pins = pins;
+    this.adopted = adopted;
+    this.method = method;
+  }
+
+  attach(ifindex: number, ifname: string): AttachedInterface {
+    const attached: AttachedInterface = { ifindex, ifname, method: this.method };
+    const known = this.interfaces.get(ifindex);
+    if (known?.ifname === ifname) return known;
+    attachPrograms(this.pins, this.programs, ifindex, ifname, this.method);
+    this.interfaces.set(ifindex, attached);
+    return attached;
+  }
+
+  detach(ifindex: number): void {
+    detachPrograms(this.pins, ifindex, this.method);
+    this.interfaces.delete(ifindex);
+  }
+
+  attached(): readonly AttachedInterface[] {
+    return [...this.interfaces.values()];
+  }
+
+  close(): void {
+    if (!this.open) return;
+    this.open = false;
+    libbpf().objectClose(this.object); // closes the maps' and programs' descriptors too
+  }
+
+  remove(): void {
+    for (const ifindex of new Set([...this.interfaces.keys(), ...this.pins.linkedInterfaces()])) this.detach(ifindex);
+    this.pins.remove();
+  }
+}
+
+export type { KernelDatapath };
+
+/**
+ * Loads the program and its maps, adopting what an earlier agent pinned under `pinDirectory`, whose
+ * links get the new program without a gap. Errors: `BPF_UNAVAILABLE`, `LAYOUT_DRIFT`,
+ * `PINNED_STATE`, `BPF_LOAD`.
+ */
+export function openKernelDatapath(options: KernelOptions): KernelDatapath {
+  const pins = new PinDirectory(options.pinDirectory);
+  const method = options.method ?? (hasTcx() ? 'tcx' : 'clsact');
+  if (options.reset) pins.remove();
+  pins.prepare();
+  refuseOtherLayouts(pins);
+  const pinned = pins.openMaps(capacitiesOf(options));
+  const loaded = load(options, pinned);
+  for (const [name, map] of loaded.maps) if (!pinned.has(name)) checked(`pin ${name}`, libbpf().objPin(map.fd, pins.mapPath(name)));
+  for (const fd of pinned.values()) closeFd(fd); // libbpf keeps its own copy
+  const datapath = new KernelDatapath(loaded, pins, [...pinned.keys()], method);
+  // Pinned links run the program of the agent before: give them this one at once.
+  for (const ifindex of linkedInterfaces(pins)) attachPrograms(pins, loaded.programs, ifindex, `interface ${ifindex}`, method);
+  return datapath;
+}
+
+/** State of another layout version means flows that this version cannot read: say so instead of starting beside it. */
+function refuseOtherLayouts(pins: PinDirectory): void {
+  const others = readdirSync(pins.root).filter((name) => /^v\d+$/.test(name) && !pins.directory.endsWith(`/${name}`));
+  if (others.length > 0)
+    throw new SfcError(
+      'PINNED_STATE',
+      `${pins.root} holds state of layout ${others.join(', ')}; this version has ${pins.directory.split('/').pop()}`,
+    );
+}

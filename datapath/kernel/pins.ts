@@ -1,0 +1,115 @@
+/**
+ * Pinned state: what outlives the agent. Everything of one layout lies under `<pinDir>/v<layout>`:
+ * the maps by name, and `links/<ifindex>-<program>` for the attachments that TCX links hold.
+ */
+
+import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { SfcError } from '../../errors/index.js';
+import { LAYOUT_VERSION, MAP_NAMES, MAPS, type MapKind, type MapName } from '../../maps/index.js';
+import { checked, libbpf } from './libbpf.js';
+import { closeFd, mountBpffs } from './libc.js';
+
+const BPF_FS_MAGIC = 0xcafe4a11;
+
+/** enum bpf_map_type (linux/bpf.h). */
+const MAP_TYPE: Readonly<Record<MapKind, number>> = { hash: 1, array: 2, 'percpu-array': 6, 'lru-hash': 9, 'lpm-trie': 11 };
+/** BPF_F_NO_PREALLOC, which the kernel demands of an LPM trie. */
+const MAP_FLAGS: Readonly<Record<MapKind, number>> = { hash: 0, array: 0, 'percpu-array': 0, 'lru-hash': 0, 'lpm-trie': 1 };
+
+export interface MapInfo {
+  readonly type: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly capacity: number;
+  readonly flags: number;
+}
+
+/** struct bpf_map_info: type, id, key_size, value_size, max_entries, map_flags, then more. */
+export function mapInfo(fd: number): MapInfo {
+  const info = Buffer.alloc(128);
+  checked('read map info', libbpf().objInfo(fd, info, [info.length]));
+  return {
+    type: info.readUInt32LE(0),
+    keySize: info.readUInt32LE(8),
+    valueSize: info.readUInt32LE(12),
+    capacity: info.readUInt32LE(16),
+    flags: info.readUInt32LE(20),
+  };
+}
+
+export class PinDirectory {
+  /** The bpffs. */
+  readonly root: string;
+  /** Where this layout's state lies. */
+  readonly directory: string;
+  readonly links: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.directory = join(root, `v${LAYOUT_VERSION}`);
+    this.links = join(this.directory, 'links');
+  }
+
+  /** Mounts a bpffs where there is none and makes the folders. */
+  prepare(): void {
+    mkdirSync(this.root, { recursive: true });
+    if (statfsSync(this.root).type !== BPF_FS_MAGIC) mountBpffs(this.root);
+    mkdirSync(this.links, { recursive: true, mode: 0o700 });
+  }
+
+  mapPath(name: MapName): string {
+    return join(this.directory, name);
+  }
+
+  linkPath(ifindex: number, program: string): string {
+    return join(this.links, `${ifindex}-${program}`);
+  }
+
+  /** Interfaces that have a pinned link. */
+  linkedInterfaces(): number[] {
+    const found = readdirSync(this.links).map((name) => Number.parseInt(name, 10));
+    return [...new Set(found)].filter(Number.isInteger);
+  }
+
+  /**
+   * Descriptors of the maps that are pinned. Every difference to what this version expects is
+   * reported at once, and nothing is opened halfway.
+   */
+  openMaps(capacities: Readonly<Record<MapName, number>>): Map<MapName, number> {
+    const opened = new Map<MapName, number>();
+    const differences: string[] = [];
+    for (const name of MAP_NAMES) {
+      if (!existsSync(this.mapPath(name))) continue;
+      const fd = checked(`open ${this.mapPath(name)}`, libbpf().objGet(this.mapPath(name)));
+      opened.set(name, fd);
+      differences.push(...compare(name, mapInfo(fd), capacities[name]));
+    }
+    if (differences.length > 0) {
+      for (const fd of opened.values()) closeFd(fd);
+      throw new SfcError('PINNED_STATE', `maps pinned under ${this.directory} do not fit: ${differences.join('; ')}`);
+    }
+    return opened;
+  }
+
+  /** Unpins everything of every layout. Attachments that only a pin held end with it. */
+  remove(): void {
+    if (!existsSync(this.root) || statfsSync(this.root).type !== BPF_FS_MAGIC) return;
+    for (const name of readdirSync(this.root)) if (/^v\d+$/.test(name)) rmSync(join(this.root, name), { recursive: true, force: true });
+  }
+}
+
+function compare(name: MapName, found: MapInfo, capacity: number): string[] {
+  const spec = MAPS[name];
+  const expected: MapInfo = {
+    type: MAP_TYPE[spec.kind],
+    keySize: spec.key.size,
+    valueSize: spec.value.size,
+    capacity,
+    flags: MAP_FLAGS[spec.kind],
+  };
+  const fields = Object.keys(expected) as (keyof MapInfo)[];
+  return fields
+    .filter((field) => found[field] !== expected[field])
+    .map((field) => `${name} has ${field} ${found[field]}, expected ${expected[field]}`);
+}
