@@ -1,0 +1,47 @@
+# Every task of the project; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build generate check format test bench demo demo-clean clean
+
+BPF_SOURCES := $(wildcard datapath/kernel/bpf/*.c datapath/kernel/bpf/*.h)
+BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
+CLANG ?= clang
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+STAMP := node_modules/.installed
+
+help: ## list the tasks
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install what the other tasks need (npm packages; clang, libbpf, tcpdump, tshark, … from Debian)
+	@tools/setup.sh
+
+$(STAMP): package.json package-lock.json
+	@command -v node >/dev/null || { echo "Node.js 20 or later is needed: https://nodejs.org or Debian's nodejs" >&2; exit 69; }
+	npm ci
+	@touch $@
+
+build: setup $(BPF_OBJECT) ## compile the TypeScript and the BPF program to dist/
+	@npx tsc -p tsconfig.build.json
+
+$(BPF_OBJECT): $(BPF_SOURCES)
+	@tools/setup.sh
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -c datapath/kernel/bpf/sfc.bpf.c -o $@
+
+generate: build ## write the generated files anew (C headers, reference tables)
+	@node dist/tools/generate-layouts.js
+
+check: build ## formatting, lint, types, import rules, generated files
+	@npx tsc -p tsconfig.json
+	@npx biome check --error-on-warnings .
+	@node dist/tools/check-imports.js
+	@node dist/tools/generate-layouts.js --check
+
+format: $(STAMP) ## put the sources into the project's format
+	@npx biome check --write .
+
+test: check ## every check and every test (as root: with real kernel programs and network namespaces)
+	@npx vitest run
+
+clean: ## remove what was built
+	rm -rf dist .cache

@@ -1,0 +1,337 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { AttachedInterface, Datapath } from '../datapath/index.js';
+import { SfcError } from '../errors/index.js';
+import { parseAddress, parseCidr } from '../geneve/index.js';
+import { createMemoryStore, type MapStore, typedMaps } from '../maps/index.js';
+import { type Chain, EMPTY_WORLD, type Pod, SELECT_EVERYTHING, type Selector, type World } from '../policy/index.js';
+import { Agent } from './agent.js';
+import { type Allocations, allocate, emptyState } from './allocation/index.js';
+import type { Discovery, Location } from './discovery/index.js';
+import type { DirectoryContent } from './sources/index.js';
+
+const labelled = (app: string) => ({ requirements: [{ key: 'app', operator: 'In' as const, values: [app] }] });
+
+function address(text: string) {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+}
+
+const pod = (namespace: string, name: string, nodeName: string, ip: string, ready = true): Pod => ({
+  namespace,
+  name,
+  nodeName,
+  ready,
+  labels: { app: namespace },
+  addresses: [address(ip)],
+  hostNetwork: false,
+  phase: 'Running',
+  terminating: false,
+});
+
+const chain = (name: string): Chain => ({
+  name,
+  uid: undefined,
+  serviceFunctions: [{ name, namespace: name, podSelector: labelled(name) }],
+  affinityTimeout: 3600,
+  servicePathId: undefined,
+  resource: { kind: 'ServiceFunctionChain', metadata: { name } },
+});
+
+const selector = (name: string, from: string, chainName: string): Selector => ({
+  name,
+  chain: chainName,
+  namespaceSelector: SELECT_EVERYTHING,
+  podSelector: labelled(from),
+  cidr: parseCidr('0.0.0.0/0'),
+  ports: [
+    { protocol: 6, port: 0 },
+    { protocol: 17, port: 0 },
+  ],
+  resource: { kind: 'TrafficSelector', metadata: { name } },
+});
+
+/** The walkthrough: the vpn pod and one firewall pod are here, two firewall pods are on node two. */
+const walkthrough: World = {
+  ...EMPTY_WORLD,
+  chains: [chain('firewall'), chain('proxy')],
+  selectors: [selector('vpn-to-firewall', 'vpn', 'firewall'), selector('firewall-to-proxy', 'firewall', 'proxy')],
+  pods: [
+    pod('vpn', 'vpn', 'node-one', '10.1.0.10'),
+    pod('firewall', 'firewall-0', 'node-one', '10.1.0.20'),
+    pod('firewall', 'firewall-1', 'node-two', '10.2.0.20'),
+    pod('firewall', 'firewall-2', 'node-two', '10.2.0.21', false),
+    pod('proxy', 'proxy-one', 'node-one', '10.1.0.30'),
+  ],
+  nodes: [{ name: 'node-two', podCidrs: [parseCidr('10.2.0.0/24')].filter((cidr) => cidr !== undefined) }],
+};
+
+class FakeDatapath implements Datapath {
+  readonly kind = 'kernel';
+  readonly adopted: readonly string[] = [];
+  readonly steps: string[] = [];
+  readonly interfaces = new Map<number, AttachedInterface>();
+  refuses = '';
+
+  constructor(readonly store: MapStore) {}
+
+  attach(ifindex: number, ifname: string): AttachedInterface {
+    if (this.refuses === ifname) throw new SfcError('BPF_ATTACH', `${ifname}: ENODEV`);
+    const known = typedMaps(this.store).endpoint.get({ ifindex }) !== undefined;
+    if (!this.interfaces.has(ifindex)) this.steps.push(`attach ${ifname}${known ? '' : ' before its entry'}`);
+    const attached: AttachedInterface = { ifindex, ifname, method: 'tcx' };
+    this.interfaces.set(ifindex, attached);
+    return attached;
+  }
+  detach(ifindex: number): void {
+    this.steps.push(`detach ${ifindex}`);
+    this.interfaces.delete(ifindex);
+  }
+  attached = () => [...this.interfaces.values()];
+  close(): void {}
+  remove(): void {}
+}
+
+const content: DirectoryContent = { files: [], skipped: [], hash: '' };
+const running: Agent[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((agent) => agent.close()));
+});
+
+function cluster(store: MapStore = createMemoryStore()) {
+  const datapath = new FakeDatapath(store);
+  const places: Record<string, Location> = {
+    '10.1.0.10': { kind: 'found', ifindex: 7, ifname: 'veth-vpn', mtu: 1500 },
+    '10.1.0.20': { kind: 'found', ifindex: 8, ifname: 'veth-fw', mtu: 1500 },
+    '10.1.0.30': { kind: 'found', ifindex: 9, ifname: 'veth-px', mtu: 1500 },
+  };
+  const logged: string[] = [];
+  const log = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: (_: object, message: string) => logged.push(message),
+    error: (_: object, message: string) => logged.push(message),
+  };
+  const discovery: Discovery = { locateAll: async () => ({ locations: new Map(Object.entries(places)), links: new Map() }) };
+  let state = emptyState();
+  const allocations: Allocations = {
+    async allocate(request) {
+      const { allocation, next } = allocate(state, request, '10.96.0.0/16');
+      state = next;
+      return allocation;
+    },
+  };
+  let world: World = EMPTY_WORLD;
+  const start = (replaced: Partial<{ allocations: Allocations }> = {}) => {
+    const agent = new Agent({
+      version: '0.0.0',
+      node: 'node-one',
+      pid: 1,
+      port: 7081,
+      chosen: 'test',
+      where: '/manifests',
+      intervalMs: 20,
+      datapath,
+      discovery,
+      allocations,
+      reader: { read: () => ({ world, problems: [], documents: 9 }) },
+      log,
+      clock: { wall: () => new Date(0), monotonic: () => performance.now() },
+      ...replaced,
+    });
+    running.push(agent);
+    return agent;
+  };
+  const tell = (agent: Agent, next: World) => {
+    world = next;
+    agent.sourceChanged(content);
+  };
+  return { datapath, places, logged, start, tell, maps: typedMaps(store) };
+}
+
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
+
+describe('the agent', () => {
+  it('is not ready, and deletes nothing, before the manifests have been read', async () => {
+    const { start, maps, datapath } = cluster();
+    maps.sfcpath.set(
+      { path: 257 },
+      {
+        service_address: new Uint8Array(16),
+        family: 1,
+        flags: 0,
+        failure_policy: 0,
+        affinity_timeout: 0,
+        backend_base: 0,
+        backend_slots: 0,
+      },
+    );
+    const agent = start();
+    agent.hostChanged();
+    await agent.close();
+    expect(agent.status()).toMatchObject({ ready: false, notReady: 'the manifests have not been read yet' });
+    expect(maps.sfcpath.size()).toBe(1);
+    expect(datapath.steps).toEqual([]);
+  });
+
+  it('programs the walkthrough, attaching each pod after its entry', async () => {
+    const { start, tell, datapath, maps } = cluster();
+    const agent = start();
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status()).toMatchObject({ ready: true, notReady: '', reconcile: { error: '' } }));
+    expect(datapath.steps).toEqual(['attach veth-vpn', 'attach veth-fw', 'attach veth-px']);
+    expect(agent.status()).toMatchObject({
+      counts: { chains: 2, selectors: 2, endpoints: 3, peers: 1, conflicts: 0, problems: 0 },
+      source: { documents: 9 },
+    });
+    expect(agent.entries('sfcpath')).toMatchObject([
+      { path: '(1, 1)', service_address: '10.96.0.2' },
+      { path: '(2, 1)', service_address: '10.96.0.3' },
+    ]);
+    expect(maps.sfcselect.size()).toBe(4);
+  });
+
+  it('shows chains, selectors, endpoints and services as an operator knows them', async () => {
+    const { start, tell } = cluster();
+    const agent = start();
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    const [firewall] = agent.chains();
+    expect(firewall).toMatchObject({
+      name: 'firewall',
+      servicePathId: 1,
+      resource: { kind: 'ServiceFunctionChain', status: { servicePathId: 1 } },
+    });
+    expect(firewall?.conditions.map(({ type, status }) => `${type}=${status}`)).toEqual(['Accepted=True', 'Programmed=True', 'Ready=True']);
+    expect(firewall?.conditions[2]?.message).toBe('2 of 3 instances ready');
+    expect(agent.selectors()[0]).toMatchObject({ name: 'vpn-to-firewall', pods: ['vpn/vpn'], entries: 2 });
+    expect(agent.endpoints()[0]).toMatchObject({ pod: 'vpn/vpn', interface: 'veth-vpn', ifindex: 7, attached: 'tcx', problem: '' });
+    expect(agent.services()[0]).toMatchObject({ namespace: 'firewall', clusterIP: '10.96.0.2', chain: 'firewall', port: '7081/UDP' });
+  });
+
+  it('waits for a pod without an interface, says so, and goes on by itself when there is one', async () => {
+    const { start, tell, places, logged } = cluster();
+    const found = places['10.1.0.10'] as Location;
+    places['10.1.0.10'] = { kind: 'none', problem: 'no route to 10.1.0.10' };
+    const agent = start();
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().notReady).toBe('vpn/vpn: no route to 10.1.0.10'));
+    expect(agent.selectors()[0]?.conditions[1]).toMatchObject({ status: 'False', reason: 'InterfaceNotFound' });
+    places['10.1.0.10'] = found;
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    expect(logged.filter((message) => message.includes('no route'))).toHaveLength(1);
+  });
+
+  it('tries again to attach what could not be attached', async () => {
+    const { start, tell, datapath } = cluster();
+    datapath.refuses = 'veth-fw';
+    const agent = start();
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().notReady).toBe('firewall/firewall-0: veth-fw: ENODEV'));
+    datapath.refuses = '';
+    await eventually(() => expect(agent.status().ready).toBe(true));
+  });
+
+  it('detaches a pod that is gone and forgets its entries', async () => {
+    const { start, tell, datapath, maps } = cluster();
+    const agent = start();
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    tell(agent, { ...walkthrough, pods: walkthrough.pods.slice(1) });
+    await eventually(() => expect(datapath.steps.at(-1)).toBe('detach 7'));
+    expect([maps.endpoint.size(), maps.sfcselect.size()]).toEqual([2, 2]);
+  });
+
+  it('adopts after a restart: same endpoint ids, nothing rewritten, what went meanwhile detached', async () => {
+    const store = createMemoryStore();
+    const first = cluster(store);
+    const before = first.start();
+    first.tell(before, walkthrough);
+    await eventually(() => expect(before.status().ready).toBe(true));
+    const ids = before.endpoints().map(({ id }) => id);
+    await before.close();
+
+    const second = cluster(store);
+    const after = second.start();
+    second.tell(after, walkthrough);
+    await eventually(() => expect(after.status()).toMatchObject({ ready: true, reconcile: { changes: 0 } }));
+    expect(after.endpoints().map(({ id }) => id)).toEqual(ids);
+    await after.close();
+
+    const third = cluster(store);
+    const last = third.start();
+    third.tell(last, { ...walkthrough, pods: walkthrough.pods.slice(1) });
+    await eventually(() => expect(third.datapath.steps).toContain('detach 7'));
+  });
+
+  it('keeps a selector that exceeds the capacity out, whole, and says where', async () => {
+    const { start, tell, maps, logged } = cluster(createMemoryStore({ sfcselect: 16 }));
+    const agent = start();
+    const ports = Array.from({ length: 15 }, (_, index) => ({ protocol: 6, port: index + 1 }));
+    const big = { ...selector('many', 'proxy', 'firewall'), ports };
+    tell(agent, { ...walkthrough, selectors: [...walkthrough.selectors, big] });
+    await eventually(() => expect(agent.status().reconcile.error).toContain('selector many: sfcselect is full'));
+    expect(agent.selectors().map(({ entries, conditions }) => [entries, conditions[1]?.reason])).toEqual([
+      [2, 'Programmed'],
+      [2, 'Programmed'],
+      [0, 'OverCapacity'],
+    ]);
+    expect(maps.sfcselect.size()).toBe(4);
+    expect(logged.some((message) => message.startsWith('selector many'))).toBe(true);
+  });
+
+  it('names a conflict on the selector that lost', async () => {
+    const { start, tell } = cluster();
+    const agent = start();
+    tell(agent, { ...walkthrough, selectors: [...walkthrough.selectors, selector('rival', 'vpn', 'proxy')] });
+    await eventually(() => expect(agent.status().counts.conflicts).toBe(2));
+    const rival = agent.selectors().find(({ name }) => name === 'rival');
+    expect(rival?.conditions[2]).toMatchObject({
+      type: 'Conflicted',
+      status: 'True',
+      message: expect.stringContaining('vpn-to-firewall wins'),
+    });
+  });
+
+  it('gives one servicePathId to one chain only, and tells the other', async () => {
+    const { start, tell } = cluster();
+    const agent = start();
+    const chains = walkthrough.chains.map((one) => ({ ...one, servicePathId: 5 as Chain['servicePathId'] }));
+    tell(agent, { ...walkthrough, chains });
+    await eventually(() => expect(agent.chains()).toHaveLength(2));
+    expect(agent.chains()[1]?.conditions[0]).toMatchObject({
+      status: 'False',
+      message: expect.stringContaining('already belongs to ServiceFunctionChain firewall'),
+    });
+    expect(agent.entries('sfcpath')).toHaveLength(1);
+  });
+
+  it('leaves the maps alone while allocations fail, and goes on when they work again', async () => {
+    const { start, tell, maps } = cluster();
+    let broken = true;
+    const allocations: Allocations = {
+      async allocate(request) {
+        if (broken) throw new SfcError('ALLOCATION_STATE', 'allocations.json is not JSON');
+        return allocate(emptyState(), request, '10.96.0.0/16').allocation;
+      },
+    };
+    const agent = start({ allocations });
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().notReady).toBe('allocations.json is not JSON'));
+    expect(maps.sfcpath.size()).toBe(0);
+    broken = false;
+    await eventually(() => expect(agent.status().ready).toBe(true));
+  });
+
+  it('tells of a manifest directory that cannot be read, and keeps what was read', async () => {
+    const { start, tell } = cluster();
+    const agent = start();
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    agent.sourceTrouble('manifest directory /manifests does not exist; waiting for it');
+    expect(agent.problems()).toMatchObject([{ severity: 'error', file: '/manifests' }]);
+    expect(agent.chains()).toHaveLength(2);
+    agent.sourceTrouble('');
+    expect(agent.problems()).toEqual([]);
+  });
+});

@@ -1,0 +1,332 @@
+/**
+ * The agent: source, discovery, allocations, policy, reconciler and datapath in one loop.
+ *
+ *     directory ─► content ─┐
+ *     ip monitor ─► host ───┼─► round: parse ─► survey ─► allocate ─► compile ─► reconcile ─► attach
+ *     interval ─────────────┘
+ *
+ * Rounds never overlap. Nothing is deleted before the source has been read once. Everything outside
+ * (clock, discovery, allocations, datapath) comes in as a port.
+ */
+
+import type { AttachedInterface, Datapath } from '../datapath/index.js';
+import { type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
+import { compileNode, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
+import type { Allocation, Allocations } from './allocation/index.js';
+import { chainViews, endpointViews, selectorViews, serviceViews } from './chain-views.js';
+import type { Discovery } from './discovery/index.js';
+import { knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
+import { allocationLookup, allocationRequest } from './intent.js';
+import { type Log, Standing } from './log.js';
+import { counterViews, entryViews, mapViews } from './map-views.js';
+import { buildTarget, maglevLayer, Reconciler } from './reconciler/index.js';
+import { type Rounds, startRounds } from './rounds.js';
+import type { DirectoryContent, ManifestReader } from './sources/index.js';
+import type { RoundState } from './state.js';
+import type {
+  AgentView,
+  ChainView,
+  EndpointView,
+  MapEntryView,
+  MapView,
+  ProblemView,
+  SelectorView,
+  ServiceView,
+  StatusView,
+} from './view.js';
+
+/** The host is looked at again after this long (ms) though nothing told of a change. */
+const SURVEY_MS = 30_000;
+/** After a round that failed as a whole (ms). */
+const RETRY_MS = 1000;
+
+export interface AgentOptions {
+  readonly version: string;
+  readonly node: string;
+  readonly pid: number;
+  /** UDP port of the encapsulation. */
+  readonly port: number;
+  /** Why this datapath, in words. */
+  readonly chosen: string;
+  /** The manifest directory, for status. */
+  readonly where: string;
+  readonly intervalMs: number;
+  readonly datapath: Datapath;
+  readonly discovery: Discovery;
+  readonly allocations: Allocations;
+  readonly reader: ManifestReader;
+  readonly log: Log;
+  readonly clock: { readonly wall: () => Date; readonly monotonic: () => number };
+}
+
+export class Agent implements AgentView {
+  readonly #options: AgentOptions;
+  readonly #maps: TypedMaps;
+  readonly #reconciler: Reconciler;
+  readonly #layer = maglevLayer();
+  readonly #rounds: Rounds;
+  readonly #interval: NodeJS.Timeout;
+  readonly #startedAt: string;
+  readonly #standing = { problems: new Standing(), errors: new Standing(), endpoints: new Standing() };
+  #methods = new Map<number, AttachedInterface>();
+  #content: DirectoryContent | undefined;
+  #world: World | undefined;
+  #source = { documents: 0, readAt: '', trouble: '', problems: [] as readonly Problem[] };
+  #allocation: { readonly world: World; readonly value: Allocation } | undefined;
+  #endpoints: { readonly world: World; readonly at: number; readonly tracked: readonly TrackedEndpoint[] } | undefined;
+  #state: RoundState | undefined;
+  #last = { generation: 0, at: '', durationMs: 0, changes: 0, failure: '' };
+  #againAt: number | undefined;
+
+  /** Adopts what the maps hold. @throws SfcError MAP_IO */
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#maps = typedMaps(options.datapath.store);
+    this.#reconciler = new Reconciler(options.datapath.store, options.clock.monotonic);
+    this.#startedAt = options.clock.wall().toISOString();
+    this.#rounds = startRounds(
+      (reasons) => this.#round(reasons),
+      (error) => options.log.error({ err: error }, 'a round crashed'),
+    );
+    this.#interval = setInterval(() => this.#rounds.wish('interval'), options.intervalMs);
+  }
+
+  /** The source has content that differs from the last. */
+  sourceChanged(content: DirectoryContent): void {
+    this.#content = content;
+    this.#rounds.wish('source');
+  }
+
+  /** The source cannot be read (or can again: empty). What it told last stays. */
+  sourceTrouble(message: string): void {
+    this.#source.trouble = message;
+    if (message === '') this.#options.log.info({ directory: this.#options.where }, 'the manifest directory is readable');
+    else this.#options.log.error({ directory: this.#options.where }, message);
+  }
+
+  /** Something about the host's interfaces, routes or neighbours changed. */
+  hostChanged(): void {
+    this.#rounds.wish('host');
+  }
+
+  /** Ends the loop after the running round. The datapath is the caller's to close. */
+  async close(): Promise<void> {
+    clearInterval(this.#interval);
+    await this.#rounds.close();
+  }
+
+  async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
+    const { clock, log } = this.#options;
+    const start = clock.monotonic();
+    this.#readContent();
+    const world = this.#world;
+    if (world === undefined) return undefined;
+    const surveyed = this.#endpoints;
+    const lost = surveyed?.tracked.some(({ problem }) => problem !== '') === true || (this.#state?.attachErrors.size ?? 0) > 0;
+    const survey = surveyed === undefined || surveyed.world !== world || reasons.has('host') || lost || start - surveyed.at >= SURVEY_MS;
+    if (!survey && reasons.size === 1 && reasons.has('interval')) {
+      return this.#againAt === undefined ? undefined : Math.max(0, this.#againAt - start);
+    }
+    try {
+      const { changes, againInMs } = await this.#bringAbout(world, survey);
+      const durationMs = clock.monotonic() - start;
+      this.#last = { generation: this.#last.generation + 1, at: clock.wall().toISOString(), durationMs, changes, failure: '' };
+      if (changes > 0) log.info({ changes, durationMs: Math.round(durationMs), reasons: [...reasons] }, 'reconciled');
+      this.#againAt = againInMs === undefined ? undefined : clock.monotonic() + againInMs;
+      this.#report();
+      return againInMs;
+    } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error);
+      this.#last = { ...this.#last, at: clock.wall().toISOString(), durationMs: clock.monotonic() - start, failure };
+      this.#againAt = clock.monotonic() + RETRY_MS;
+      this.#standing.errors.tell([failure], () => log.error({ err: error }, 'reconciling failed; it is tried again'));
+      return RETRY_MS;
+    }
+  }
+
+  #readContent(): void {
+    const content = this.#content;
+    if (content === undefined) return;
+    this.#content = undefined;
+    const read = this.#options.reader.read(content);
+    this.#world = read.world;
+    this.#source = {
+      ...this.#source,
+      documents: read.documents,
+      readAt: this.#options.clock.wall().toISOString(),
+      problems: read.problems,
+    };
+  }
+
+  async #bringAbout(world: World, survey: boolean): Promise<{ changes: number; againInMs: number | undefined }> {
+    const { node, discovery, allocations, clock } = this.#options;
+    const local = world.pods.filter((pod) => pod.nodeName === node && isSteerable(pod));
+    if (survey) {
+      const asked = local.map((pod) => ({ pod: podKey(pod), addresses: pod.addresses.map(({ text }) => text) }));
+      const tracked = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery);
+      this.#endpoints = { world, at: clock.monotonic(), tracked };
+    }
+    const endpoints = this.#endpoints?.tracked ?? [];
+    if (this.#allocation?.world !== world) {
+      this.#allocation = { world, value: await allocations.allocate(allocationRequest(world)) };
+    }
+    const allocation = this.#allocation.value;
+    const lookup = allocationLookup(world, allocation);
+    const found = endpoints.filter(({ id }) => id !== 0);
+    const ids = new Map(found.map(({ pod, id }) => [pod, id]));
+    const compiled = compileNode({ world, node, endpoints: ids, allocations: lookup.allocations });
+    const addresses = new Map(local.map((pod) => [podKey(pod), pod.addresses]));
+    const located = found.map(({ pod, id, ifindex, mtu }) => ({ id, ifindex, mtu, addresses: addresses.get(pod) ?? [] }));
+    const target = buildTarget(compiled, located, this.#layer);
+
+    const before = [...this.#reconciler.observed.endpoints.keys()];
+    const result = this.#reconciler.reconcile(target);
+    const attachErrors = this.#attach(found, before);
+    const problems = [...this.#source.problems, ...lookup.problems, ...compiled.problems];
+    this.#state = { world, allocation, compiled, problems, endpoints, attachErrors, target, result };
+    return result;
+  }
+
+  /** The map entry comes first: the programs let packets of an interface without an entry pass. */
+  #attach(found: readonly TrackedEndpoint[], before: readonly number[]): Map<number, string> {
+    const { datapath, log } = this.#options;
+    const { endpoints } = this.#reconciler.observed;
+    const errors = new Map<number, string>();
+    const methods = new Map<number, AttachedInterface>();
+    for (const { ifindex, ifname, pod } of found) {
+      if (!endpoints.has(ifindex)) continue;
+      try {
+        methods.set(ifindex, datapath.attach(ifindex, ifname));
+        if (!this.#methods.has(ifindex)) log.info({ pod, ifname, ifindex, method: methods.get(ifindex)?.method }, 'attached');
+      } catch (error) {
+        errors.set(ifindex, error instanceof Error ? error.message : String(error));
+      }
+    }
+    for (const ifindex of new Set([...before, ...this.#methods.keys()])) {
+      if (endpoints.has(ifindex)) continue;
+      try {
+        datapath.detach(ifindex);
+        log.info({ ifindex }, 'detached');
+      } catch (error) {
+        log.warn({ ifindex, err: error }, 'could not detach');
+      }
+    }
+    this.#methods = methods;
+    return errors;
+  }
+
+  #errors(): string[] {
+    const result = this.#state?.result;
+    const failure = this.#last.failure === '' ? [] : [this.#last.failure];
+    if (result === undefined) return failure;
+    const refused = result.refusals.filter(({ transient }) => !transient).map(({ what, name, message }) => `${what} ${name}: ${message}`);
+    return [...failure, ...refused, ...result.owed.map(({ action, error, attempts }) => `${action}: ${error} (tried ${attempts} times)`)];
+  }
+
+  #report(): void {
+    const { log } = this.#options;
+    const { problems, endpoints, attachErrors } = this.#state ?? { problems: [], endpoints: [], attachErrors: new Map<number, string>() };
+    const byText = new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
+    this.#standing.problems.tell(byText.keys(), (text) => {
+      const { severity, message, ...where } = byText.get(text) as Problem;
+      if (severity === 'error') log.error(where, message);
+      else log.warn(where, message);
+    });
+    this.#standing.errors.tell(this.#errors(), (message) => log.error({}, message));
+    const lost = endpoints.flatMap(({ pod, ifindex, problem }) =>
+      [problem, attachErrors.get(ifindex) ?? ''].filter((text) => text !== '').map((text) => `${pod}: ${text}`),
+    );
+    this.#standing.endpoints.tell(lost, (message) => log.warn({}, message));
+  }
+
+  /** What is still missing, in words; empty when ready. A selector that is over capacity does not count: the rest of the node works. */
+  #notReady(): string {
+    if (this.#world === undefined) return this.#source.trouble || 'the manifests have not been read yet';
+    if (this.#state === undefined) return this.#last.failure || 'the first reconciliation is not done';
+    if (this.#last.failure !== '') return this.#last.failure;
+    const owed = this.#state.result.owed[0];
+    if (owed !== undefined) return `${owed.action}: ${owed.error}`;
+    const waiting = this.#state.endpoints.find(({ ifindex }) => !this.#methods.has(ifindex));
+    if (waiting === undefined) return '';
+    return `${waiting.pod}: ${waiting.problem || (this.#state.attachErrors.get(waiting.ifindex) ?? 'not attached')}`;
+  }
+
+  status(): StatusView {
+    const { version, node, pid, port, chosen, where, datapath } = this.#options;
+    const notReady = this.#notReady();
+    return {
+      version,
+      node,
+      pid,
+      startedAt: this.#startedAt,
+      ready: notReady === '',
+      notReady,
+      datapath: { kind: datapath.kind, chosen, port, adopted: datapath.adopted },
+      source: { kind: 'directory', where, documents: this.#source.documents, readAt: this.#source.readAt },
+      reconcile: {
+        generation: this.#last.generation,
+        lastAt: this.#last.at,
+        lastDurationMs: Math.round(this.#last.durationMs * 1000) / 1000,
+        changes: this.#last.changes,
+        error: this.#errors().join('; '),
+      },
+      counts: {
+        chains: this.#world?.chains.length ?? 0,
+        selectors: this.#world?.selectors.length ?? 0,
+        endpoints: this.#state?.endpoints.length ?? 0,
+        peers: this.#reconciler.observed.peers.size,
+        conflicts: this.#state?.compiled.conflicts.length ?? 0,
+        problems: this.problems().length,
+      },
+      maps: this.maps(),
+      counters: counterViews(this.#maps),
+    };
+  }
+
+  maps(): readonly MapView[] {
+    return mapViews(this.#options.datapath.store);
+  }
+
+  entries(map: MapName): readonly MapEntryView[] {
+    return entryViews(this.#maps, map);
+  }
+
+  chains(): readonly ChainView[] {
+    return this.#state === undefined ? [] : chainViews(this.#state, this.#reconciler.observed);
+  }
+
+  selectors(): readonly SelectorView[] {
+    return this.#state === undefined ? [] : selectorViews(this.#state, this.#reconciler.observed, this.#options.node);
+  }
+
+  endpoints(): readonly EndpointView[] {
+    if (this.#state === undefined) return [];
+    return endpointViews(this.#state, new Map([...this.#methods].map(([ifindex, { method }]) => [ifindex, method])));
+  }
+
+  services(): readonly ServiceView[] {
+    return this.#state === undefined ? [] : serviceViews(this.#state);
+  }
+
+  problems(): readonly ProblemView[] {
+    const { trouble, problems } = this.#source;
+    const known = this.#state === undefined || this.#state.world !== this.#world ? problems : this.#state.problems;
+    if (trouble === '') return known;
+    const hint = 'What was read before stays in force; see --manifests.';
+    return [
+      { severity: 'error', file: this.#options.where, document: 0, line: 0, resource: '', path: '', message: trouble, hint },
+      ...known,
+    ];
+  }
+
+  conflicts(): ReturnType<AgentView['conflicts']> {
+    const named = ({ selector, chain }: { selector: string; chain: string }) => `${selector} (${chain})`;
+    return (this.#state?.compiled.conflicts ?? []).map(({ pod, what, winner, losers, rule }) => ({
+      pod,
+      what,
+      winner: named(winner),
+      losers: losers.map(named),
+      rule,
+    }));
+  }
+}

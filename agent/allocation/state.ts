@@ -1,0 +1,192 @@
+/**
+ * What has been given out, as the file holds it, and how more is given out. Pure.
+ *
+ * A servicePathId of a deleted chain stays its own (a tombstone): the chain gets it back when it
+ * returns, and other chains get it only after the range has been used up once.
+ */
+
+import { type Static, Type } from '@sinclair/typebox';
+import { Ajv } from 'ajv';
+import { SfcError } from '../../errors/index.js';
+
+/** Last servicePathId that is given out by itself; a manifest may name any up to 16777215 (RFC 8300 2.3). */
+export const LAST_SERVICE_PATH_ID = 1_048_575;
+
+const stateSchema = Type.Object(
+  {
+    version: Type.Literal(1),
+    /** The next servicePathId to try. */
+    nextServicePathId: Type.Integer({ minimum: 1, maximum: LAST_SERVICE_PATH_ID + 1 }),
+    chains: Type.Record(
+      Type.String(),
+      Type.Object(
+        {
+          servicePathId: Type.Integer({ minimum: 1, maximum: 16_777_215 }),
+          /** Set while no manifest has the chain; counts deletions, so that the oldest goes first. */
+          deleted: Type.Optional(Type.Integer({ minimum: 1 })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    deletions: Type.Integer({ minimum: 0 }),
+    /** Address by `namespace/name` of the function's Service. */
+    services: Type.Record(Type.String(), Type.String({ pattern: '^\\d{1,3}(\\.\\d{1,3}){3}$' })),
+    /** Offset in the range after the address given out last. */
+    nextServiceOffset: Type.Integer({ minimum: 2 }),
+  },
+  { additionalProperties: false },
+);
+
+export type AllocationState = Static<typeof stateSchema>;
+
+const validate = new Ajv({ allErrors: true }).compile<AllocationState>(stateSchema);
+
+export interface AllocationRequest {
+  readonly chains: readonly {
+    readonly name: string;
+    /** `status.servicePathId` of the manifest. */
+    readonly given?: number | undefined;
+  }[];
+  readonly services: readonly {
+    /** `namespace/name`. */
+    readonly key: string;
+    /** `clusterIP` of a Service of that name in the manifests. */
+    readonly given?: string | undefined;
+  }[];
+  /** Addresses of other Services in the manifests: never given out. */
+  readonly reserved: readonly string[];
+}
+
+export interface Allocation {
+  readonly servicePathIds: ReadonlyMap<string, number>;
+  readonly serviceAddresses: ReadonlyMap<string, string>;
+}
+
+export function emptyState(): AllocationState {
+  return { version: 1, nextServicePathId: 1, chains: {}, deletions: 0, services: {}, nextServiceOffset: 2 };
+}
+
+/** @throws SfcError ALLOCATION_STATE when the text is not a state this version wrote */
+export function parseState(text: string, file: string): AllocationState {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw new SfcError('ALLOCATION_STATE', `${file} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (validate(parsed)) return parsed;
+  const problems = (validate.errors ?? []).slice(0, 5).map((error) => `${error.instancePath || '/'} ${error.message}`);
+  throw new SfcError('ALLOCATION_STATE', `${file}: ${problems.join('; ')}`);
+}
+
+const toNumber = (address: string) => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+const toText = (value: number) => [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
+
+interface Range {
+  readonly base: number;
+  readonly size: number;
+}
+
+/** @throws SfcError CONFIG_INVALID when it is no range with room for a service */
+export function parseServiceCidr(cidr: string): Range {
+  const [address = '', length = ''] = cidr.split('/');
+  const parts = address.split('.');
+  const prefix = Number(length);
+  if (
+    parts.length !== 4 ||
+    parts.some((part) => !/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) ||
+    !(prefix >= 1 && prefix <= 29)
+  ) {
+    throw new SfcError('CONFIG_INVALID', `serviceCidr ${cidr} is not an IPv4 range of /1 to /29`);
+  }
+  const size = 2 ** (32 - prefix);
+  return { base: Math.floor(toNumber(address) / size) * size, size };
+}
+
+function allocatePathId(state: AllocationState, taken: Set<number>): number {
+  for (; state.nextServicePathId <= LAST_SERVICE_PATH_ID; state.nextServicePathId++) {
+    if (!taken.has(state.nextServicePathId)) return state.nextServicePathId++;
+  }
+  // Used up once: the chain deleted longest ago gives its id away.
+  let oldest: string | undefined;
+  let since = Number.POSITIVE_INFINITY;
+  for (const [name, chain] of Object.entries(state.chains)) {
+    if (chain.deleted !== undefined && chain.deleted < since && chain.servicePathId <= LAST_SERVICE_PATH_ID) {
+      oldest = name;
+      since = chain.deleted;
+    }
+  }
+  if (oldest === undefined) throw new SfcError('ALLOCATION_EXHAUSTED', `all service path ids up to ${LAST_SERVICE_PATH_ID} are in use`);
+  const id = state.chains[oldest]?.servicePathId ?? 0;
+  delete state.chains[oldest];
+  return id;
+}
+
+function allocateAddress(state: AllocationState, range: Range, taken: Set<string>): string {
+  // The network, its first address (by custom the cluster's own API) and the broadcast are left out.
+  const usable = range.size - 3;
+  for (let tries = 0; tries < usable; tries++) {
+    if (state.nextServiceOffset > range.size - 2) state.nextServiceOffset = 2;
+    const address = toText(range.base + state.nextServiceOffset++);
+    if (!taken.has(address)) return address;
+  }
+  throw new SfcError('ALLOCATION_EXHAUSTED', `no address is left in serviceCidr for a service (${usable} in all)`);
+}
+
+/**
+ * Gives out what `request` lacks, in the order of the names, and marks deleted chains.
+ * @returns the answer and the state after it; `state` itself is left alone
+ * @throws SfcError ALLOCATION_EXHAUSTED
+ */
+export function allocate(
+  state: AllocationState,
+  request: AllocationRequest,
+  serviceCidr: string,
+): { allocation: Allocation; next: AllocationState } {
+  const range = parseServiceCidr(serviceCidr);
+  const next = structuredClone(state);
+  const byName =
+    <T>(key: (item: T) => string) =>
+    (a: T, b: T) =>
+      key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
+
+  const servicePathIds = new Map<string, number>();
+  const wanted = [...request.chains].sort(byName((chain) => chain.name));
+  const names = new Set(wanted.map((chain) => chain.name));
+  for (const [name, chain] of Object.entries(next.chains).sort(byName(([name]) => name))) {
+    if (!names.has(name)) chain.deleted ??= ++next.deletions;
+  }
+  for (const chain of wanted) if (chain.given !== undefined) next.chains[chain.name] = { servicePathId: chain.given };
+  // An id that a manifest names for one chain is taken from another that only had it by allocation.
+  const givenIds = new Map(wanted.flatMap(({ name, given }) => (given === undefined ? [] : [[given, name] as const])));
+  for (const [name, chain] of Object.entries(next.chains)) {
+    const isGiven = wanted.some((request) => request.name === name && request.given !== undefined);
+    if (!isGiven && (givenIds.get(chain.servicePathId) ?? name) !== name) delete next.chains[name];
+  }
+  const takenIds = () => new Set(Object.values(next.chains).map((chain) => chain.servicePathId));
+  for (const { name } of wanted) {
+    const known = next.chains[name];
+    const servicePathId = known?.servicePathId ?? allocatePathId(next, takenIds());
+    next.chains[name] = { servicePathId };
+    servicePathIds.set(name, servicePathId);
+  }
+
+  const serviceAddresses = new Map<string, string>();
+  const inRange = (address: string) => toNumber(address) >= range.base && toNumber(address) < range.base + range.size;
+  const services = [...request.services].sort(byName((service) => service.key));
+  const givenTo = new Map<string, string>();
+  for (const service of services) if (service.given !== undefined) givenTo.set(service.given, service.key);
+  const takenAddresses = new Set([...request.reserved, ...givenTo.keys(), ...Object.values(next.services)]);
+  for (const service of services) {
+    const known = next.services[service.key];
+    // A remembered address gives way when the range moved or a manifest's Service took it.
+    const keeps =
+      known !== undefined && inRange(known) && !request.reserved.includes(known) && (givenTo.get(known) ?? service.key) === service.key;
+    const address = service.given ?? (keeps ? known : allocateAddress(next, range, takenAddresses));
+    takenAddresses.add(address);
+    // A manifest's own address needs no remembering; it is there to read again.
+    if (service.given === undefined) next.services[service.key] = address;
+    serviceAddresses.set(service.key, address);
+  }
+  return { allocation: { servicePathIds, serviceAddresses }, next };
+}

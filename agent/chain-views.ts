@@ -1,0 +1,187 @@
+/** Chains, selectors, endpoints and services as the API shows them. Pure. */
+
+import { formatPath } from '../maps/index.js';
+import {
+  type Chain,
+  functionPods,
+  isReady,
+  MANAGED_BY,
+  MANAGED_BY_LABEL,
+  podKey,
+  SERVICE_PORT,
+  type Selector,
+  selectedPods,
+  serviceIndex,
+} from '../policy/index.js';
+import { serviceKey } from './intent.js';
+import { type Observed, pathNumber } from './reconciler/index.js';
+import type { RoundState } from './state.js';
+import type { ChainView, ConditionView, EndpointView, SelectorView, ServiceFunctionView, ServiceView } from './view.js';
+
+const condition = (type: string, ok: boolean, reason: string, message: string): ConditionView => ({
+  type,
+  status: ok ? 'True' : 'False',
+  reason,
+  message,
+});
+
+/** The resource as kubectl would show it, with our status in place of what the manifest had. */
+function withStatus(
+  resource: Readonly<Record<string, unknown>>,
+  status: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const before = typeof resource.status === 'object' && resource.status !== null ? resource.status : {};
+  return { ...resource, status: { ...before, ...status } };
+}
+
+function acceptance(state: RoundState, resource: string): ConditionView {
+  const problem = state.problems.find((candidate) => candidate.severity === 'error' && candidate.resource === resource);
+  if (problem === undefined) return condition('Accepted', true, 'Valid', '');
+  return condition('Accepted', false, 'Invalid', [problem.path, problem.message].filter((part) => part !== '').join(': '));
+}
+
+function functionViews(state: RoundState, chain: Chain): ServiceFunctionView[] {
+  const spi = state.allocation.servicePathIds.get(chain.name) ?? 0;
+  return chain.serviceFunctions.map((serviceFunction, position) => {
+    const key = serviceKey(chain, serviceFunction);
+    return {
+      name: serviceFunction.name,
+      namespace: serviceFunction.namespace,
+      serviceName: key.slice(key.indexOf('/') + 1),
+      serviceAddress: state.allocation.serviceAddresses.get(key) ?? '',
+      path: formatPath(pathNumber(spi, serviceIndex(chain, position))),
+      instances: functionPods(state.world, serviceFunction).map((pod) => ({
+        pod: podKey(pod),
+        address: pod.addresses[0]?.text ?? '',
+        node: pod.nodeName,
+        ready: isReady(pod),
+      })),
+    };
+  });
+}
+
+function chainProgrammed(state: RoundState, observed: Observed, chain: string): ConditionView {
+  const paths = state.compiled.paths.filter((path) => path.chain === chain);
+  if (paths.length === 0) return condition('Programmed', false, 'NoPath', 'no path was assigned');
+  for (const path of paths) {
+    const number = pathNumber(path.spi, path.si);
+    const refusal = state.result.refusals.find(({ what, name }) => what === 'path' && name === String(number));
+    if (refusal !== undefined) return condition('Programmed', false, 'OverCapacity', refusal.message);
+    const owed = state.result.owed.find(({ id }) => id === `path:${number}` || id === `backends:${number}`);
+    if (owed !== undefined) return condition('Programmed', false, 'MapError', owed.error);
+    if (!observed.paths.has(number)) return condition('Programmed', false, 'Pending', `${formatPath(number)} is not in sfcpath yet`);
+  }
+  return condition('Programmed', true, 'Programmed', '');
+}
+
+function readiness(functions: readonly ServiceFunctionView[]): ConditionView {
+  const counts = functions.map(({ name, instances }) => ({
+    name,
+    ready: instances.filter(({ ready }) => ready).length,
+    all: instances.length,
+  }));
+  const ok = counts.every(({ ready }) => ready > 0);
+  const words = ({ ready, all }: { ready: number; all: number }) => `${ready} of ${all} instances ready`;
+  const message = counts.map((count) => (counts.length === 1 ? words(count) : `${count.name}: ${words(count)}`)).join(', ');
+  return condition('Ready', ok, ok ? 'InstancesReady' : 'NoReadyInstance', message);
+}
+
+export function chainViews(state: RoundState, observed: Observed): ChainView[] {
+  return state.world.chains.map((chain) => {
+    const serviceFunctions = functionViews(state, chain);
+    const conditions = [
+      acceptance(state, `ServiceFunctionChain/${chain.name}`),
+      chainProgrammed(state, observed, chain.name),
+      readiness(serviceFunctions),
+    ];
+    const servicePathId = state.allocation.servicePathIds.get(chain.name) ?? 0;
+    const resource = withStatus(chain.resource, servicePathId === 0 ? { conditions } : { servicePathId, conditions });
+    return { name: chain.name, servicePathId, serviceFunctions, conditions, resource };
+  });
+}
+
+function selectorProgrammed(
+  state: RoundState,
+  selector: Selector,
+  wanted: number,
+  present: number,
+  pods: readonly string[],
+): ConditionView {
+  const refusal = state.result.refusals.find(({ what, name }) => what === 'selector' && name === selector.name);
+  if (refusal !== undefined) return condition('Programmed', false, 'OverCapacity', refusal.message);
+  const owed = state.result.owed.find((entry) => entry.selector === selector.name);
+  if (owed !== undefined) return condition('Programmed', false, 'MapError', owed.error);
+  const lost = state.endpoints.filter(({ pod, problem }) => problem !== '' && pods.includes(pod));
+  if (lost.length > 0) {
+    const message = lost.map(({ pod, problem }) => `${pod}: ${problem}`).join('; ');
+    return condition('Programmed', false, 'InterfaceNotFound', message);
+  }
+  if (present < wanted) return condition('Programmed', false, 'Pending', `${present} of ${wanted} entries are in sfcselect`);
+  return condition('Programmed', true, 'Programmed', pods.length === 0 ? 'selects no pod of this node' : '');
+}
+
+function conflicted(state: RoundState, name: string): ConditionView {
+  const lost = state.compiled.conflicts.filter(({ losers }) => losers.some(({ selector }) => selector === name));
+  const first = lost[0];
+  if (first === undefined) return condition('Conflicted', false, 'NoConflict', '');
+  const more = lost.length > 1 ? ` (and ${lost.length - 1} more)` : '';
+  return condition('Conflicted', true, 'LostToOther', `${first.pod}, ${first.what}: ${first.winner.selector} wins; ${first.rule}${more}`);
+}
+
+export function selectorViews(state: RoundState, observed: Observed, node: string): SelectorView[] {
+  const wanted = new Map<string, number>();
+  const present = new Map<string, number>();
+  for (const [text, { selector, value }] of state.target.selects) {
+    wanted.set(selector, (wanted.get(selector) ?? 0) + 1);
+    if (observed.selects.get(text)?.value.path === value.path) present.set(selector, (present.get(selector) ?? 0) + 1);
+  }
+  return state.world.selectors.map((selector) => {
+    const pods = selectedPods(state.world, selector)
+      .filter(({ nodeName }) => nodeName === node)
+      .map(podKey);
+    const entries = present.get(selector.name) ?? 0;
+    const conditions = [
+      acceptance(state, `TrafficSelector/${selector.name}`),
+      selectorProgrammed(state, selector, wanted.get(selector.name) ?? 0, entries, pods),
+      conflicted(state, selector.name),
+    ];
+    return {
+      name: selector.name,
+      chain: selector.chain,
+      pods,
+      entries,
+      conditions,
+      resource: withStatus(selector.resource, { conditions }),
+    };
+  });
+}
+
+/** @param methods how each interface is attached, by ifindex */
+export function endpointViews(state: RoundState, methods: ReadonlyMap<number, string>): EndpointView[] {
+  return state.endpoints.map(({ id, pod, addresses, ifname, ifindex, mtu, problem }) => {
+    const refusal = state.result.refusals.find(({ what, name }) => what === 'endpoint' && name === String(ifindex));
+    return {
+      id,
+      pod,
+      addresses,
+      interface: ifname,
+      ifindex,
+      mtu,
+      attached: methods.get(ifindex) ?? '',
+      problem: problem || (state.attachErrors.get(ifindex) ?? refusal?.message ?? ''),
+    };
+  });
+}
+
+export function serviceViews(state: RoundState): ServiceView[] {
+  return state.world.chains.flatMap((chain) =>
+    functionViews(state, chain).map(({ namespace, serviceName, serviceAddress }) => ({
+      namespace,
+      name: serviceName,
+      clusterIP: serviceAddress,
+      port: `${SERVICE_PORT}/UDP`,
+      chain: chain.name,
+      labels: { [MANAGED_BY_LABEL]: MANAGED_BY },
+    })),
+  );
+}

@@ -1,0 +1,139 @@
+/**
+ * Every setting of `sfcd`, declared once. Flags, environment names, the configuration file, `--help`
+ * and docs/reference/configuration.md all come from this schema.
+ */
+
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { MAPS } from '../../maps/index.js';
+
+const entries = (map: keyof typeof MAPS) =>
+  Type.Integer({ minimum: 16, maximum: 16_777_216, default: MAPS[map].capacity, description: `Entries that the map ${map} can hold.` });
+
+export const settingsSchema = Type.Object(
+  {
+    nodeName: Type.String({ minLength: 1, description: "This node's name, as it stands in `spec.nodeName` of its pods." }),
+    manifests: Type.String({ minLength: 1, description: 'Directory of manifests (*.yaml, *.yml, *.json), watched. Required.' }),
+    runDir: Type.String({ minLength: 1, default: '/run/sfc', description: 'Directory of the lock, the socket and the pins.' }),
+    pinDir: Type.String({ minLength: 1, description: "Directory of the agent's own bpffs, where maps and programs are pinned." }),
+    stateDir: Type.String({ minLength: 1, default: '/var/lib/sfc', description: 'Directory of what must outlive a reboot.' }),
+    allocations: Type.String({
+      minLength: 1,
+      description: 'File of service path ids and service addresses; agents of one machine share it.',
+    }),
+    socket: Type.String({ minLength: 1, description: 'Unix socket of the debug API.' }),
+    logLevel: Type.Union(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
+      { default: 'info', description: 'Least severe level that is logged.' },
+    ),
+    port: Type.Integer({ minimum: 1, maximum: 65535, default: 7081, description: 'UDP port of the Geneve encapsulation.' }),
+    datapath: Type.Union([Type.Literal('auto'), Type.Literal('kernel'), Type.Literal('userspace')], {
+      default: 'auto',
+      description: 'What moves the packets. This version has `kernel` only; `auto` chooses it.',
+    }),
+    discovery: Type.Union([Type.Literal('auto')], {
+      default: 'auto',
+      description: "How a pod's interface is found: `auto` follows routes, neighbours and bridges.",
+    }),
+    serviceCidr: Type.String({
+      pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$',
+      default: '10.96.0.0/16',
+      description: 'Range from which functions without a Service get their address.',
+    }),
+    reconcileIntervalMs: Type.Integer({
+      minimum: 50,
+      maximum: 60_000,
+      default: 1000,
+      description: 'Milliseconds between safety rescans; changes are seen at once without them.',
+    }),
+    maps: Type.Object(
+      {
+        sfcselect: entries('sfcselect'),
+        sfcpath: entries('sfcpath'),
+        sfcbackend: entries('sfcbackend'),
+        sfcflow: entries('sfcflow'),
+        endpoint: entries('endpoint'),
+        peer: entries('peer'),
+      },
+      { additionalProperties: false, description: 'Capacities. A full map refuses, it never truncates.' },
+    ),
+    resetPins: Type.Boolean({
+      default: false,
+      description: 'Remove what another version has pinned, instead of refusing to start.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+type Declared = Static<typeof settingsSchema>;
+
+/** Settings with everything decided. */
+export type Settings = Readonly<
+  Omit<Declared, 'logLevel' | 'datapath' | 'discovery'> & {
+    logLevel: string;
+    datapath: 'auto' | 'kernel' | 'userspace';
+    discovery: 'auto';
+  }
+>;
+
+/** Facts of the machine that defaults come from; `agent/main.ts` supplies them. */
+export interface HostFacts {
+  readonly hostname: string;
+}
+
+/** Defaults that depend on the machine or on another setting. Resolved in this order. */
+export const DERIVED_DEFAULTS: readonly {
+  readonly name: string;
+  readonly text: string;
+  readonly value: (settled: Readonly<Record<string, unknown>>, host: HostFacts) => string;
+}[] = [
+  { name: 'nodeName', text: 'host name', value: (_settled, host) => host.hostname },
+  { name: 'pinDir', text: '<runDir>/bpf', value: (settled) => `${settled.runDir}/bpf` },
+  { name: 'allocations', text: '<stateDir>/allocations.json', value: (settled) => `${settled.stateDir}/allocations.json` },
+  { name: 'socket', text: '<runDir>/sfcd.sock', value: (settled) => `${settled.runDir}/sfcd.sock` },
+];
+
+/** One leaf of the schema with the names it goes by. */
+export interface SettingDescription {
+  /** As in the file: `maps.sfcselect`. */
+  readonly name: string;
+  /** `--maps-sfcselect`. */
+  readonly flag: string;
+  /** `SFC_MAPS_SFCSELECT`. */
+  readonly environment: string;
+  readonly kind: 'string' | 'integer' | 'boolean';
+  /** Allowed words, in order; empty when any value of the kind will do. */
+  readonly choices: readonly string[];
+  readonly default: string | number | boolean | undefined;
+  /** The default in words; `required` when there is none. */
+  readonly defaultText: string;
+  readonly doc: string;
+}
+
+function describe(name: string, schema: TSchema): SettingDescription[] {
+  if (schema.type === 'object') {
+    return Object.entries(schema.properties as Record<string, TSchema>).flatMap(([key, inner]) =>
+      describe(name === '' ? key : `${name}.${key}`, inner),
+    );
+  }
+  const words = name
+    .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
+    .replaceAll('.', '-')
+    .toLowerCase();
+  const derived = DERIVED_DEFAULTS.find((entry) => entry.name === name);
+  const fixed = schema.default as string | number | boolean | undefined;
+  return [
+    {
+      name,
+      flag: `--${words}`,
+      environment: `SFC_${words.replaceAll('-', '_').toUpperCase()}`,
+      kind: schema.type === 'integer' ? 'integer' : schema.type === 'boolean' ? 'boolean' : 'string',
+      choices: ((schema.anyOf ?? (schema.const === undefined ? [] : [schema])) as TSchema[]).map((choice) => String(choice.const)),
+      default: fixed,
+      defaultText: derived?.text ?? (fixed === undefined ? 'required' : String(fixed)),
+      doc: String(schema.description),
+    },
+  ];
+}
+
+/** Every setting, in the schema's order. */
+export const SETTINGS: readonly SettingDescription[] = describe('', settingsSchema);

@@ -1,0 +1,147 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hostDiscovery, type RunCommand, runCommand } from './host.js';
+import { startMonitor } from './monitor.js';
+
+const isRoot = process.getuid?.() === 0;
+
+describe('discovery without a host', () => {
+  const answers: Record<string, string> = {
+    'ip -j -d link': JSON.stringify([
+      { ifindex: 3, ifname: 'cni0', mtu: 1500, linkinfo: { info_kind: 'bridge' } },
+      { ifindex: 4, ifname: 'veth-px', mtu: 1400, master: 'cni0', linkinfo: { info_kind: 'veth' } },
+    ]),
+    'ip -j route show table main': JSON.stringify([{ dst: '10.1.2.0/24', dev: 'cni0' }]),
+    'ip -j neigh': '',
+    'bridge -j fdb': JSON.stringify([{ mac: 'aa:aa:aa:aa:aa:aa', ifname: 'veth-px', flags: [], master: 'cni0', state: '' }]),
+  };
+
+  it('makes the kernel ask for an unknown neighbour and finds the pod when it answers', async () => {
+    const asked: string[] = [];
+    const table = { ...answers };
+    const run: RunCommand = async (command, args) => {
+      const line = [command, ...args].join(' ');
+      if (!line.startsWith('ip neigh')) return table[line] ?? '';
+      asked.push(line);
+      table['ip -j neigh'] = JSON.stringify([{ dst: '10.1.2.20', dev: 'cni0', lladdr: 'aa:aa:aa:aa:aa:aa', state: ['REACHABLE'] }]);
+      return '';
+    };
+    const { locations } = await hostDiscovery(run, async () => undefined).locateAll(['10.1.2.20']);
+    expect(asked).toEqual(['ip neigh replace 10.1.2.20 dev cni0 use']);
+    expect(locations.get('10.1.2.20')).toEqual({ kind: 'found', ifindex: 4, ifname: 'veth-px', mtu: 1400 });
+  });
+
+  it('gives up after a few tries on a pod that does not answer, and says so', async () => {
+    const waits: number[] = [];
+    const run: RunCommand = async (command, args) => answers[[command, ...args].join(' ')] ?? '';
+    const { locations } = await hostDiscovery(run, async (ms) => void waits.push(ms)).locateAll(['10.1.2.20']);
+    expect(waits).toEqual([50, 50, 50]);
+    expect(locations.get('10.1.2.20')).toMatchObject({ kind: 'unresolved', missing: 'neighbour' });
+  });
+
+  it('names the command that failed and its own words', async () => {
+    await expect(runCommand('ip', ['-j', 'link', 'show', 'dev', 'no-such-dev'])).rejects.toMatchObject({
+      code: 'COMMAND_FAILED',
+      message: expect.stringContaining('no-such-dev'),
+    });
+  });
+});
+
+describe.skipIf(!isRoot)('discovery on a node with one routed and one bridged pod', () => {
+  const node = `sfcdisc${process.pid}`;
+  const pods = [`${node}a`, `${node}b`];
+  const ip = (line: string) => execFileSync('ip', line.split(' '));
+  const run: RunCommand = (command, args) => runCommand('ip', ['netns', 'exec', node, command, ...args]);
+
+  beforeAll(() => {
+    for (const name of [node, ...pods]) ip(`netns add ${name}`);
+    ip(`-n ${node} link add veth-fw mtu 1400 type veth peer name eth0 netns ${pods[0]}`);
+    ip(`-n ${node} link set veth-fw up`);
+    ip(`-n ${node} route add 10.1.1.10 dev veth-fw scope link`);
+    ip(`-n ${node} link add cni0 type bridge`);
+    ip(`-n ${node} addr add 10.1.2.1/24 dev cni0`);
+    ip(`-n ${node} link set cni0 up`);
+    ip(`-n ${node} link add veth-px type veth peer name eth0 netns ${pods[1]}`);
+    ip(`-n ${node} link set veth-px master cni0 up`);
+    ip(`-n ${pods[0]} addr add 10.1.1.10/32 dev eth0`);
+    ip(`-n ${pods[1]} addr add 10.1.2.20/24 dev eth0`);
+    for (const pod of pods) ip(`-n ${pod} link set eth0 up`);
+  });
+  afterAll(() => {
+    for (const name of [node, ...pods]) ip(`netns del ${name}`);
+  });
+
+  it('finds both, resolving the neighbour that nobody had asked for', async () => {
+    const discovery = hostDiscovery(run, (ms) => wait(ms));
+    await vi.waitFor(
+      async () => {
+        const { locations, links } = await discovery.locateAll(['10.1.1.10', '10.1.2.20', '10.1.2.99']);
+        expect(locations.get('10.1.1.10')).toMatchObject({ kind: 'found', ifname: 'veth-fw', mtu: 1400 });
+        const bridged = locations.get('10.1.2.20');
+        expect(bridged).toMatchObject({ kind: 'found', ifname: 'veth-px' });
+        expect(bridged?.kind === 'found' && links.get(bridged.ifindex)?.master).toBe('cni0');
+        expect(locations.get('10.1.2.99')).toMatchObject({ kind: 'unresolved' });
+      },
+      { timeout: 10_000 },
+    );
+  });
+
+  it('finds a pod again whose port the bridge has forgotten', async () => {
+    const discovery = hostDiscovery(run, (ms) => wait(ms));
+    await run('ip', ['link', 'set', 'cni0', 'type', 'bridge', 'fdb_flush']);
+    await vi.waitFor(
+      async () => {
+        const { locations } = await discovery.locateAll(['10.1.2.20']);
+        expect(locations.get('10.1.2.20')).toMatchObject({ kind: 'found', ifname: 'veth-px' });
+      },
+      { timeout: 10_000 },
+    );
+  });
+});
+
+describe('the monitor', () => {
+  it('starts its child again when it dies, later each time', async () => {
+    const delays: number[] = [];
+    const monitor = startMonitor(
+      () => undefined,
+      (_message, delay) => delays.push(delay),
+      ['false'],
+    );
+    await vi.waitFor(() => expect(delays.slice(0, 2)).toEqual([200, 400]), { timeout: 10_000 });
+    monitor.stop();
+  });
+
+  it('says what is wrong when the command is missing', async () => {
+    const messages: string[] = [];
+    const monitor = startMonitor(
+      () => undefined,
+      (message) => messages.push(message),
+      ['no-such-command'],
+    );
+    await vi.waitFor(() => expect(messages[0]).toContain('ENOENT'), { timeout: 10_000 });
+    monitor.stop();
+  });
+
+  it('does not outlive an agent that was killed', async () => {
+    const script = `
+      import { runnerImport } from 'vite';
+      const { module } = await runnerImport('${new URL('./monitor.ts', import.meta.url).pathname}');
+      module.startMonitor(() => undefined, () => undefined);
+      console.log('started');`;
+    const agent = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const commandOf = (pid: string) => (existsSync(`/proc/${pid}/cmdline`) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : '');
+    let monitor = '';
+    await vi.waitFor(
+      () => {
+        const children = readFileSync(`/proc/${agent.pid}/task/${agent.pid}/children`, 'utf8').trim().split(' ');
+        monitor = children.find((pid) => commandOf(pid).startsWith('ip\0')) ?? '';
+        expect(monitor).not.toBe('');
+      },
+      { timeout: 20_000 },
+    );
+    agent.kill('SIGKILL');
+    await vi.waitFor(() => expect(commandOf(monitor)).toBe(''), { timeout: 10_000 });
+  }, 40_000);
+});

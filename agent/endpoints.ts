@@ -1,0 +1,96 @@
+/**
+ * The pods of this node and the interfaces that lead to them. What was found once is kept while its
+ * interface lives: a bridge that forgot a port, or a pod that is slow to answer, loses nothing.
+ */
+
+import { ENDPOINT_FLAG, FAMILY, formatMapAddress } from '../maps/index.js';
+import { assignEndpointIds, type Discovery, type KnownEndpoint } from './discovery/index.js';
+import type { Observed } from './reconciler/index.js';
+
+/** A pod of this node that has an address. */
+export interface LocalPod {
+  /** `namespace/name`. */
+  readonly pod: string;
+  /** Canonical text; the first one is asked for. */
+  readonly addresses: readonly string[];
+}
+
+export interface TrackedEndpoint extends LocalPod {
+  /** 0 while the interface is not found. */
+  readonly id: number;
+  readonly ifindex: number;
+  readonly ifname: string;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Why the interface is not found, or empty. */
+  readonly problem: string;
+}
+
+/** The `endpoint` map's entries with their addresses in text. */
+export function knownEndpoints(observed: Observed): KnownEndpoint[] {
+  return [...observed.endpoints].map(([ifindex, { id, flags, ipv4, ipv6 }]) => ({
+    id,
+    ifindex,
+    addresses: [
+      ...((flags & ENDPOINT_FLAG.ipv4) === 0 ? [] : [formatMapAddress(ipv4, FAMILY.ipv4)]),
+      ...((flags & ENDPOINT_FLAG.ipv6) === 0 ? [] : [formatMapAddress(ipv6, FAMILY.ipv6)]),
+    ],
+  }));
+}
+
+interface Place {
+  readonly ifindex: number;
+  readonly ifname: string;
+  readonly mtu: number;
+}
+
+/**
+ * @param known what the `endpoint` map holds
+ * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
+ */
+export async function trackEndpoints(
+  pods: readonly LocalPod[],
+  known: readonly KnownEndpoint[],
+  discovery: Discovery,
+): Promise<TrackedEndpoint[]> {
+  const asked = pods.flatMap(({ addresses }) => addresses.slice(0, 1));
+  if (asked.length === 0) return [];
+  const { locations, links } = await discovery.locateAll(asked);
+  const places = new Map<string, Place>();
+  const problems = new Map<string, string>();
+  const owners = new Map<number, string>();
+  for (const { pod, addresses } of pods) {
+    const address = addresses[0] ?? '';
+    const location = locations.get(address);
+    const before = known.find((entry) => entry.addresses.includes(address));
+    const link = before === undefined ? undefined : links.get(before.ifindex);
+    let place: Place | undefined;
+    if (location?.kind === 'found') place = location;
+    else if (location?.kind === 'unresolved' && link?.kind === 'veth') place = link;
+    if (place === undefined) {
+      problems.set(pod, location === undefined ? `nothing is known of ${address}` : location.kind === 'found' ? '' : location.problem);
+      continue;
+    }
+    const owner = owners.get(place.ifindex);
+    if (owner !== undefined) {
+      // One endpoint entry an interface: a second pod there would take the first one's place.
+      problems.set(pod, `${place.ifname}, which leads to ${address}, already leads to ${owner}`);
+      continue;
+    }
+    owners.set(place.ifindex, pod);
+    places.set(pod, place);
+  }
+  const requests = pods.flatMap(({ pod, addresses }) => {
+    const place = places.get(pod);
+    return place === undefined ? [] : [{ pod, ifindex: place.ifindex, address: addresses[0] ?? '' }];
+  });
+  const ids = assignEndpointIds(requests, known);
+  return pods.map(({ pod, addresses }) => {
+    const place = places.get(pod);
+    const id = ids.get(pod);
+    if (place === undefined || id === undefined) {
+      return { pod, addresses, id: 0, ifindex: 0, ifname: '', mtu: 0, problem: problems.get(pod) ?? 'no endpoint id is left on this node' };
+    }
+    return { pod, addresses, id, ifindex: place.ifindex, ifname: place.ifname, mtu: place.mtu, problem: '' };
+  });
+}

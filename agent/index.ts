@@ -1,0 +1,2 @@
+export { configurationReference } from './config/index.js';
+export type * from './view.js';

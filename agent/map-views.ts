@@ -1,0 +1,56 @@
+/** The maps and counters as the API shows them: read from the maps at the moment of asking. */
+
+import {
+  DIRECTION,
+  formatEntry,
+  type LayoutRecord,
+  MAP_NAMES,
+  type MapName,
+  type MapStore,
+  REASONS,
+  type TypedMaps,
+} from '../maps/index.js';
+import type { CounterView, MapEntryView, MapView } from './view.js';
+
+export function mapViews(store: MapStore): MapView[] {
+  return MAP_NAMES.map((name) => {
+    const raw = store.raw(name);
+    return {
+      name,
+      kind: raw.spec.kind,
+      entries: raw.size(),
+      capacity: raw.capacity,
+      pinPath: store.pinPath(name) ?? '',
+      doc: raw.spec.doc,
+    };
+  });
+}
+
+/** Array maps give only slots that hold something: their empty ones say nothing. */
+export function entryViews(maps: TypedMaps, name: MapName): MapEntryView[] {
+  const isArray = name === 'sfcbackend' || name === 'metrics';
+  const views: MapEntryView[] = [];
+  const entries: Iterable<readonly [LayoutRecord, LayoutRecord]> = maps[name].entries();
+  for (const [key, value] of entries) {
+    if (isArray && Object.values(value).every((field) => (typeof field === 'number' ? field === 0 : field.every((byte) => byte === 0))))
+      continue;
+    views.push(formatEntry(key, value));
+  }
+  return views;
+}
+
+/** Every reason and direction that has counted something. */
+export function counterViews(maps: TypedMaps): CounterView[] {
+  const views: CounterView[] = [];
+  for (const { number, name, class: reasonClass, doc } of REASONS) {
+    for (const [direction, offset] of [
+      ['from-pod', DIRECTION.fromPod],
+      ['to-pod', DIRECTION.toPod],
+    ] as const) {
+      const count = maps.metrics.get({ slot: number * 2 + offset });
+      if (count !== undefined && count.packets > 0)
+        views.push({ reason: name, class: reasonClass, direction, packets: count.packets, bytes: count.bytes, doc });
+    }
+  }
+  return views;
+}

@@ -1,0 +1,79 @@
+/** Builders for the reconciler's tests: small targets that read as a story. */
+
+import { FAMILY, PEER_FLAG, PEER_STATIC_BITS, SELECT_FLAG, SELECT_STATIC_BITS, type SfcbackendValue } from '../../maps/index.js';
+import {
+  backendTable,
+  type EndpointSettings,
+  peerKeyText,
+  selectKeyText,
+  type Target,
+  type TargetPath,
+  type TargetSelect,
+} from './model.js';
+
+/** An IPv4 address as the maps hold it. */
+export function ip(text: string): Uint8Array {
+  const bytes = new Uint8Array(16);
+  text.split('.').forEach((part, index) => {
+    bytes[index] = Number(part);
+  });
+  return bytes;
+}
+
+export const backend = (text: string): SfcbackendValue => ({ address: ip(text), family: FAMILY.ipv4 });
+
+export interface SelectStory {
+  readonly selector: string;
+  readonly endpoint: number;
+  readonly cidr?: string;
+  readonly port?: number;
+  readonly protocol?: number;
+  readonly spi: number;
+}
+
+export interface Story {
+  readonly selects?: readonly SelectStory[];
+  /** Backends by service path id; one slot each, in turn, over seven slots. */
+  readonly paths?: Readonly<Record<number, readonly string[]>>;
+  /** Endpoint id by ifindex. */
+  readonly endpoints?: Readonly<Record<number, number>>;
+  readonly peers?: readonly string[];
+}
+
+const SLOTS = 7;
+
+export function story({ selects = [], paths = {}, endpoints = {}, peers = [] }: Story): Target {
+  const target = {
+    selects: new Map<string, TargetSelect>(),
+    paths: new Map<number, TargetPath>(),
+    endpoints: new Map<number, EndpointSettings>(),
+    peers: new Map(),
+  };
+  for (const { selector, endpoint, cidr = '0.0.0.0/0', port = 0, protocol = 6, spi } of selects) {
+    const [network = '', length = ''] = cidr.split('/');
+    const key = {
+      prefix_len: SELECT_STATIC_BITS + Number(length),
+      endpoint,
+      family: FAMILY.ipv4,
+      flags: SELECT_FLAG.egress,
+      port,
+      protocol,
+      address: ip(network),
+    };
+    target.selects.set(selectKeyText(key), { key, value: { cidr_prefix_len: Number(length), path: spi * 256 + 1 }, selector });
+  }
+  for (const [spi, backends] of Object.entries(paths)) {
+    const slots = backends.length === 0 ? [] : Array.from({ length: SLOTS }, (_, slot) => backend(backends[slot % backends.length] ?? ''));
+    const settings = { service_address: ip('10.96.0.2'), family: FAMILY.ipv4, flags: 0, failure_policy: 0, affinity_timeout: 0 };
+    target.paths.set(Number(spi) * 256 + 1, { settings, table: backendTable(slots) });
+  }
+  for (const [ifindex, id] of Object.entries(endpoints)) {
+    target.endpoints.set(Number(ifindex), { id, flags: 1, mtu: 1500, ipv4: ip(`10.1.1.${ifindex}`).slice(0, 4), ipv6: new Uint8Array(16) });
+  }
+  for (const cidr of peers) {
+    const [network = '', length = ''] = cidr.split('/');
+    const key = { prefix_len: PEER_STATIC_BITS + Number(length), family: FAMILY.ipv4, address: ip(network) };
+    target.peers.set(peerKeyText(key), { key, value: { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates } });
+  }
+  return target;
+}

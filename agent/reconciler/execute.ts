@@ -1,0 +1,132 @@
+/** Takes the steps of a plan on the maps; each remembers its last error and waits longer after each failure. */
+
+import type { TypedMaps } from '../../maps/index.js';
+import { applyToMirror, type Change } from './changes.js';
+import { type Observed, selectKeyText } from './model.js';
+
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 10_000;
+
+/** What is still owed for one entry: retry, status and log read this one record. */
+export interface Owed {
+  readonly id: string;
+  readonly action: Change['kind'];
+  readonly attempts: number;
+  readonly error: string;
+  /** The selector that the entry belongs to, or empty. */
+  readonly selector: string;
+  /** Monotonic ms. */
+  readonly retryAt: number;
+}
+
+export type OwedEntries = Map<string, Owed>;
+
+export interface Execution {
+  readonly done: number;
+  /** Steps that failed or were left out because of one that failed. */
+  readonly missed: number;
+}
+
+function take(maps: TypedMaps, change: Change): void {
+  switch (change.kind) {
+    case 'backends-fill':
+      maps.sfcbackend.setMany(change.table.slots.map((slot, index) => [{ slot: change.slice.base + index }, slot]));
+      return;
+    case 'backends-free': {
+      const empty = { address: new Uint8Array(16), family: 0 };
+      maps.sfcbackend.setMany(Array.from({ length: change.slice.slots }, (_, index) => [{ slot: change.slice.base + index }, empty]));
+      return;
+    }
+    case 'path-set':
+      maps.sfcpath.set({ path: change.path }, change.value);
+      return;
+    case 'path-delete':
+      maps.sfcpath.delete({ path: change.path });
+      return;
+    case 'peer-set':
+      maps.peer.set(change.key, change.value);
+      return;
+    case 'peer-delete':
+      maps.peer.delete(change.key);
+      return;
+    case 'endpoint-set':
+      maps.endpoint.set({ ifindex: change.ifindex }, change.value);
+      return;
+    case 'endpoint-delete':
+      maps.endpoint.delete({ ifindex: change.ifindex });
+      return;
+    case 'select-set':
+      maps.sfcselect.set(change.key, change.value);
+      return;
+    case 'select-delete':
+      maps.sfcselect.delete(change.key);
+      return;
+  }
+}
+
+/**
+ * Takes the steps in order. A step whose need failed is left out; when one entry of a selector
+ * fails, those that this run added for it are taken back: a selector is applied whole or not at all.
+ * @param now monotonic ms
+ */
+export function executeChanges(changes: readonly Change[], maps: TypedMaps, observed: Observed, owed: OwedEntries, now: number): Execution {
+  const failed = new Set<string>();
+  const failedSelectors = new Set<string>();
+  const added = new Map<string, (Change & { kind: 'select-set' })[]>();
+  const wished = new Set(changes.map((change) => change.id));
+  for (const id of [...owed.keys()]) if (!wished.has(id)) owed.delete(id);
+  let done = 0;
+  for (const change of changes) {
+    const selector = change.kind === 'select-set' ? change.selector : '';
+    const waiting = (owed.get(change.id)?.retryAt ?? 0) > now;
+    if (waiting && selector !== '') failedSelectors.add(selector);
+    if (waiting || failedSelectors.has(selector) || change.needs.some((id) => failed.has(id))) {
+      failed.add(change.id);
+      if (waiting && selector !== '') takeBack(selector);
+      continue;
+    }
+    try {
+      const fresh = change.kind === 'select-set' && !observed.selects.has(selectKeyText(change.key));
+      take(maps, change);
+      applyToMirror(observed, change);
+      owed.delete(change.id);
+      done++;
+      if (change.kind === 'select-set' && fresh) {
+        const sets = added.get(selector);
+        if (sets === undefined) added.set(selector, [change]);
+        else sets.push(change);
+      }
+    } catch (error) {
+      failed.add(change.id);
+      owe(change, selector, error);
+      if (selector !== '') {
+        failedSelectors.add(selector);
+        takeBack(selector);
+      }
+    }
+  }
+  return { done, missed: failed.size };
+
+  function owe(change: Change, selector: string, error: unknown): void {
+    const attempts = (owed.get(change.id)?.attempts ?? 0) + 1;
+    const wait = Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), LONGEST_RETRY_MS);
+    const message = error instanceof Error ? error.message : String(error);
+    owed.set(change.id, { id: change.id, action: change.kind, attempts, error: message, selector, retryAt: now + wait });
+  }
+
+  function takeBack(selector: string): void {
+    for (const set of added.get(selector) ?? []) {
+      const undo: Change = { kind: 'select-delete', id: `undo:${set.id}`, needs: [], key: set.key };
+      failed.add(set.id);
+      try {
+        take(maps, undo);
+        applyToMirror(observed, undo);
+        done--;
+      } catch (error) {
+        // It stays in the mirror as present, so the next plan knows of it; the record says what went wrong.
+        owe(set, selector, error);
+      }
+    }
+    added.delete(selector);
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * From what the maps hold to what they should hold, as an ordered list of steps. Pure.
+ *
+ *     backends ─► paths ─► peers ─► endpoints (flags on) ─► selectors
+ *     ─► selectors off ─► endpoints (flags off, new generation) ─► endpoints off ─► paths off ─► peers off ─► slices free
+ *
+ * After any prefix of the list no selector names a missing path and no path an unfilled slice. An
+ * endpoint whose selection changes is written twice, and its generation is odd in between: should
+ * the agent die there, the next plan sees the odd number and finishes, so no flow keeps a decision
+ * that was made from a half-changed selection.
+ */
+
+import { ENDPOINT_FLAG, type EndpointValue } from '../../maps/index.js';
+import { type Fitting, fitCapacities, type Refusal } from './capacity.js';
+import type { Change } from './changes.js';
+import { type Capacities, type EndpointSettings, hex, type Observed, type PathSettings, type Slice, type Target } from './model.js';
+import { SliceAllocator } from './slices.js';
+
+export interface Plan {
+  readonly changes: readonly Change[];
+  readonly refusals: readonly Refusal[];
+}
+
+const SELECTS = ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts;
+
+function samePathSettings(a: PathSettings, b: PathSettings): boolean {
+  return (
+    a.family === b.family &&
+    a.flags === b.flags &&
+    a.failure_policy === b.failure_policy &&
+    a.affinity_timeout === b.affinity_timeout &&
+    hex(a.service_address) === hex(b.service_address)
+  );
+}
+
+function sameEndpoint(a: EndpointSettings, b: EndpointSettings): boolean {
+  return a.id === b.id && a.flags === b.flags && a.mtu === b.mtu && hex(a.ipv4) === hex(b.ipv4) && hex(a.ipv6) === hex(b.ipv6);
+}
+
+/** Steps by station, joined in order at the end. */
+interface Stations {
+  readonly backends: Change[];
+  readonly paths: Change[];
+  readonly peers: Change[];
+  readonly endpointsBefore: Change[];
+  readonly selects: Change[];
+  readonly selectDeletes: Change[];
+  readonly endpointsAfter: Change[];
+  readonly endpointDeletes: Change[];
+  readonly pathDeletes: Change[];
+  readonly peerDeletes: Change[];
+  readonly frees: Change[];
+}
+
+/**
+ * @param reusable slices in `observed.filled` that no packet can be reading any more
+ */
+export function planChanges(target: Target, observed: Observed, capacities: Capacities, reusable: ReadonlySet<string> = new Set()): Plan {
+  const fitting = fitCapacities(target, observed, capacities);
+  const out: Stations = {
+    backends: [],
+    paths: [],
+    peers: [],
+    endpointsBefore: [],
+    selects: [],
+    selectDeletes: [],
+    endpointsAfter: [],
+    endpointDeletes: [],
+    pathDeletes: [],
+    peerDeletes: [],
+    frees: [],
+  };
+  const refusedPaths = planPaths(target, observed, capacities, fitting, out);
+  // A new path without room for its table takes its selectors with it.
+  const blocked = new Set<string>();
+  for (const select of fitting.selects.values()) if (refusedPaths.has(select.value.path)) blocked.add(select.selector);
+  for (const name of blocked)
+    fitting.refusals.push({ what: 'selector', name, message: 'its path has no room in sfcbackend', transient: false });
+  const selects = new Map([...fitting.selects].filter(([, select]) => !blocked.has(select.selector)));
+
+  const touched = planSelects({ ...target, selects }, observed, out);
+  planEndpoints(target, observed, { ...fitting, selects }, touched, out);
+  planDeletes(target, observed, fitting, out);
+  for (const [text, { slice }] of observed.filled) {
+    if (reusable.has(text)) out.frees.push({ kind: 'backends-free', id: `free:${text}`, needs: [], slice });
+  }
+  return { changes: Object.values(out).flat(), refusals: fitting.refusals };
+}
+
+/** @returns new paths that have no room for their table */
+function planPaths(target: Target, observed: Observed, capacities: Capacities, fitting: Fitting, out: Stations): Set<number> {
+  const inUse: Slice[] = [...observed.paths.values()].map(({ value }) => ({ base: value.backend_base, slots: value.backend_slots }));
+  const allocator = new SliceAllocator(capacities.sfcbackend, [...inUse, ...[...observed.filled.values()].map((filled) => filled.slice)]);
+  const refused = new Set<number>();
+  for (const path of [...fitting.paths].sort((a, b) => a - b)) {
+    const wanted = target.paths.get(path);
+    if (wanted === undefined) continue;
+    const present = observed.paths.get(path);
+    const sameTable = present?.table.signature === wanted.table.signature;
+    if (present !== undefined && sameTable && samePathSettings(present.value, wanted.settings)) continue;
+    let slice = present === undefined ? undefined : { base: present.value.backend_base, slots: present.value.backend_slots };
+    const needs: string[] = [];
+    if (!sameTable || slice === undefined) {
+      const slots = wanted.table.slots.length;
+      slice = slots === 0 ? { base: 0, slots: 0 } : allocator.take(slots);
+      if (slice === undefined) {
+        const message = `sfcbackend is full: no ${slots} free slots in a row, capacity ${capacities.sfcbackend}`;
+        // Slices that are only waiting for their last readers make room soon.
+        fitting.refusals.push({ what: 'path', name: String(path), message, transient: false });
+        if (present === undefined) refused.add(path);
+        continue;
+      }
+      if (slots > 0) {
+        const id = `backends:${path}`;
+        out.backends.push({ kind: 'backends-fill', id, needs: [], slice, table: wanted.table });
+        needs.push(id);
+      }
+    }
+    const value = { ...wanted.settings, backend_base: slice.base, backend_slots: slice.slots };
+    out.paths.push({ kind: 'path-set', id: `path:${path}`, needs, path, value, table: wanted.table });
+  }
+  return refused;
+}
+
+/** @returns ids of the steps that change each endpoint's selection, by endpoint id */
+function planSelects(target: Target, observed: Observed, out: Stations): Map<number, string[]> {
+  const touched = new Map<number, string[]>();
+  const touch = (endpoint: number, id: string) => {
+    const ids = touched.get(endpoint);
+    if (ids === undefined) touched.set(endpoint, [id]);
+    else ids.push(id);
+  };
+  const changedPaths = new Set(out.paths.map((change) => change.id));
+  const ifindexes = new Map([...target.endpoints].map(([ifindex, { id }]) => [id, ifindex]));
+  for (const [text, { key, value, selector }] of target.selects) {
+    const pathId = `path:${value.path}`;
+    if (changedPaths.has(pathId)) touch(key.endpoint, pathId);
+    const present = observed.selects.get(text)?.value;
+    if (present?.path === value.path && present.cidr_prefix_len === value.cidr_prefix_len) continue;
+    const id = `select:${text}`;
+    const needs = [`endpoint:${ifindexes.get(key.endpoint)}`];
+    if (changedPaths.has(pathId)) needs.push(pathId);
+    out.selects.push({ kind: 'select-set', id, needs, key, value, selector });
+    touch(key.endpoint, id);
+  }
+  for (const [text, { key }] of observed.selects) {
+    if (target.selects.has(text)) continue;
+    const id = `select-delete:${text}`;
+    out.selectDeletes.push({ kind: 'select-delete', id, needs: [], key });
+    touch(key.endpoint, id);
+  }
+  return touched;
+}
+
+function planEndpoints(
+  target: Target,
+  observed: Observed,
+  fitting: Fitting,
+  touched: ReadonlyMap<number, readonly string[]>,
+  out: Stations,
+): void {
+  // Flags follow the selectors that are applied, not those that were refused.
+  const selecting = new Map<number, number>();
+  for (const { key } of fitting.selects.values()) {
+    const flag = key.port === 0 ? ENDPOINT_FLAG.selectsAllPorts : ENDPOINT_FLAG.selectsPorts;
+    selecting.set(key.endpoint, (selecting.get(key.endpoint) ?? 0) | flag);
+  }
+  for (const ifindex of [...fitting.endpoints].sort((a, b) => a - b)) {
+    const settings = target.endpoints.get(ifindex);
+    if (settings === undefined) continue;
+    const wanted = { ...settings, flags: (settings.flags & ~SELECTS) | (selecting.get(settings.id) ?? 0) };
+    const present = observed.endpoints.get(ifindex);
+    const reasons = touched.get(wanted.id) ?? [];
+    const set = (id: string, needs: readonly string[], value: EndpointValue): Change => ({
+      kind: 'endpoint-set',
+      id,
+      needs,
+      ifindex,
+      value,
+    });
+    const before = `endpoint:${ifindex}`;
+    const unfinished = present !== undefined && present.generation % 2 === 1;
+    if (reasons.length === 0 && !unfinished) {
+      // Nothing that is selected changes: one write if anything, and flows keep their decisions.
+      const generation = present?.generation ?? 2;
+      if (present === undefined || !sameEndpoint(present, wanted)) out.endpointsBefore.push(set(before, [], { ...wanted, generation }));
+      continue;
+    }
+    const odd = present === undefined ? 1 : unfinished ? present.generation : present.generation + 1;
+    const flags = wanted.flags | (present?.id === wanted.id ? present.flags & SELECTS : 0);
+    const during = { ...wanted, flags, generation: odd };
+    if (present?.generation !== odd || !sameEndpoint(present, during)) out.endpointsBefore.push(set(before, [], during));
+    // 2^32 generations wrap to 0, which is even and as good as any other.
+    out.endpointsAfter.push(set(`endpoint-after:${ifindex}`, [before, ...reasons], { ...wanted, generation: (odd + 1) >>> 0 }));
+  }
+}
+
+function planDeletes(target: Target, observed: Observed, fitting: Fitting, out: Stations): void {
+  // Whatever takes a path from a selector has to have happened before the path may go.
+  const released = new Map<number, string[]>();
+  const byEndpoint = new Map<number, string[]>();
+  const append = (map: Map<number, string[]>, key: number, id: string) => {
+    const ids = map.get(key);
+    if (ids === undefined) map.set(key, [id]);
+    else ids.push(id);
+  };
+  const steps = new Set([...out.selects, ...out.selectDeletes].map((change) => change.id));
+  for (const [text, { key, value }] of observed.selects) {
+    for (const id of [`select:${text}`, `select-delete:${text}`]) {
+      if (!steps.has(id)) continue;
+      append(released, value.path, id);
+      append(byEndpoint, key.endpoint, id);
+    }
+  }
+  for (const [ifindex, { id }] of observed.endpoints) {
+    if (target.endpoints.has(ifindex)) continue;
+    out.endpointDeletes.push({
+      kind: 'endpoint-delete',
+      id: `endpoint-delete:${ifindex}`,
+      needs: byEndpoint.get(id) ?? [],
+      ifindex,
+      endpoint: id,
+    });
+  }
+  for (const path of observed.paths.keys()) {
+    if (target.paths.has(path)) continue;
+    out.pathDeletes.push({ kind: 'path-delete', id: `path-delete:${path}`, needs: released.get(path) ?? [], path });
+  }
+  for (const [text, { key }] of observed.peers) {
+    if (!target.peers.has(text)) out.peerDeletes.push({ kind: 'peer-delete', id: `peer-delete:${text}`, needs: [], key });
+  }
+  for (const text of fitting.peers) {
+    const wanted = target.peers.get(text);
+    if (wanted === undefined || observed.peers.get(text)?.value.flags === wanted.value.flags) continue;
+    out.peers.push({ kind: 'peer-set', id: `peer:${text}`, needs: [], ...wanted });
+  }
+}

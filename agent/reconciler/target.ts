@@ -1,0 +1,120 @@
+/** What policy wants of this node, as map entries. Pure. */
+
+import {
+  ENDPOINT_FLAG,
+  FAILURE_POLICY,
+  FAMILY,
+  PATH_FLAG,
+  PEER_FLAG,
+  PEER_STATIC_BITS,
+  SELECT_FLAG,
+  SELECT_STATIC_BITS,
+  type SfcbackendValue,
+} from '../../maps/index.js';
+import { type Address, type DesiredBackend, type DesiredState, maglevSlots, maglevTable } from '../../policy/index.js';
+import {
+  type BackendTable,
+  backendTable,
+  type EndpointSettings,
+  peerKeyText,
+  selectKeyText,
+  type Target,
+  type TargetPath,
+  type TargetSelect,
+} from './model.js';
+
+/** A pod of this node whose interface is known. */
+export interface LocatedEndpoint {
+  readonly id: number;
+  readonly ifindex: number;
+  /** Bytes. */
+  readonly mtu: number;
+  readonly addresses: readonly Address[];
+}
+
+/** The table of a path's backends; no slots for no backends. */
+export type LayBackends = (backends: readonly DesiredBackend[]) => BackendTable;
+
+/** Lays Maglev tables, each once: a table of five thousand slots takes milliseconds, and rarely changes. */
+export function maglevLayer(): LayBackends {
+  let before = new Map<string, BackendTable>();
+  let now = new Map<string, BackendTable>();
+  return (backends) => {
+    const key = backends.map(({ pod, address }) => `${pod} ${address.text}`).join('\n');
+    const known = now.get(key) ?? before.get(key);
+    const table = known ?? lay(backends);
+    now.set(key, table);
+    // Two generations: what the last few hundred tables did not use is forgotten.
+    if (now.size > 256) [before, now] = [now, new Map()];
+    return table;
+  };
+}
+
+function lay(backends: readonly DesiredBackend[]): BackendTable {
+  const values: SfcbackendValue[] = backends.map(({ address }) => ({ address: address.bytes, family: address.family }));
+  const table = maglevTable(
+    backends.map(({ pod }) => ({ key: pod })),
+    maglevSlots(backends.length),
+  );
+  return backendTable(Array.from(table, (index) => values[index] as SfcbackendValue));
+}
+
+function endpointSettings(endpoint: LocatedEndpoint): EndpointSettings {
+  const ipv4 = endpoint.addresses.find((address) => address.family === FAMILY.ipv4);
+  const ipv6 = endpoint.addresses.find((address) => address.family === FAMILY.ipv6);
+  return {
+    id: endpoint.id,
+    flags: (ipv4 === undefined ? 0 : ENDPOINT_FLAG.ipv4) | (ipv6 === undefined ? 0 : ENDPOINT_FLAG.ipv6),
+    mtu: endpoint.mtu,
+    ipv4: ipv4 === undefined ? new Uint8Array(4) : ipv4.bytes.slice(0, 4),
+    ipv6: ipv6 === undefined ? new Uint8Array(16) : ipv6.bytes.slice(),
+  };
+}
+
+/** Path as the maps hold it: SPI << 8 | SI, unsigned. */
+export function pathNumber(spi: number, si: number): number {
+  return spi * 256 + si;
+}
+
+export function buildTarget(desired: DesiredState, located: readonly LocatedEndpoint[], layBackends: LayBackends): Target {
+  const paths = new Map<number, TargetPath>();
+  for (const path of desired.paths) {
+    paths.set(pathNumber(path.spi, path.si), {
+      settings: {
+        service_address: path.serviceAddress.bytes,
+        family: path.serviceAddress.family,
+        flags: path.affinityTimeout === undefined ? 0 : PATH_FLAG.affinity,
+        failure_policy: FAILURE_POLICY.drop,
+        affinity_timeout: path.affinityTimeout ?? 0,
+      },
+      table: layBackends(path.backends),
+    });
+  }
+
+  const ids = new Set(located.map((endpoint) => endpoint.id));
+  const selects = new Map<string, TargetSelect>();
+  for (const select of desired.selects) {
+    // A pod whose interface is not found yet has no endpoint entry, and so nothing to select.
+    if (!ids.has(select.endpoint.id)) continue;
+    const key = {
+      prefix_len: SELECT_STATIC_BITS + select.cidr.prefixLength,
+      endpoint: select.endpoint.id,
+      family: select.cidr.family,
+      flags: SELECT_FLAG.egress,
+      port: select.port,
+      protocol: select.protocol,
+      address: select.cidr.bytes,
+    };
+    const value = { cidr_prefix_len: select.cidr.prefixLength, path: pathNumber(select.spi, select.si) };
+    selects.set(selectKeyText(key), { key, value, selector: select.selector });
+  }
+
+  const peers = new Map<string, { key: { prefix_len: number; family: number; address: Uint8Array }; value: { flags: number } }>();
+  for (const { cidr } of desired.peers) {
+    const key = { prefix_len: PEER_STATIC_BITS + cidr.prefixLength, family: cidr.family, address: cidr.bytes };
+    peers.set(peerKeyText(key), { key, value: { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates } });
+  }
+
+  const endpoints = new Map(located.map((endpoint) => [endpoint.ifindex, endpointSettings(endpoint)] as const));
+  return { selects, paths, endpoints, peers };
+}

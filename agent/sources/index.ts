@@ -1,0 +1,3 @@
+export * from './directory.js';
+export * from './files.js';
+export * from './manifests.js';

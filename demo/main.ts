@@ -1,0 +1,110 @@
+/**
+ * `make demo`: the walkthrough on one machine. Exit status: 0 when everything holds, 1 when it does
+ * not, 69 when this machine cannot run it, 128 + signal when it was interrupted.
+ */
+
+import { parseArgs } from 'node:util';
+import { SfcError } from '../errors/index.js';
+import { type Cluster, startCluster } from './cluster.js';
+import { drawingOf, ROUTE } from './drawing.js';
+import { keptHelp, palette, stepText, verdictText } from './report.js';
+import { missingRequirements, thisMachine } from './requirements.js';
+import { buildTestbed, cleanLeftovers, walkthroughCast } from './testbed/index.js';
+import { runWalkthrough } from './walkthrough.js';
+
+const UNAVAILABLE = 69;
+const USAGE = 64;
+
+const paint = palette(process.stdout.isTTY === true && process.env.NO_COLOR === undefined);
+const say = (text = ''): boolean => process.stdout.write(`${text}\n`);
+const complain = (text: string): boolean => process.stderr.write(`${text}\n`);
+const phase = (title: string): boolean => say(`${paint.dim('•')} ${title}`);
+
+const { values } = parseArgs({
+  options: {
+    clean: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: ['1', 'yes', 'true'].includes(process.env.KEEP ?? '') },
+    /** Of the namespaces and of the directory below /run: two demos with two prefixes do not meet. */
+    prefix: { type: 'string', default: 'sfc-demo' },
+    requests: { type: 'string', default: process.env.DEMO_REQUESTS || '40' },
+  },
+});
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const requests = Number(values.requests);
+  if (!Number.isInteger(requests) || requests < 1 || requests > 10_000) {
+    complain(`demo: DEMO_REQUESTS (--requests) is a number from 1 to 10000, not ${values.requests}`);
+    return USAGE;
+  }
+  if (!/^[a-z][a-z0-9-]{1,39}$/.test(values.prefix)) {
+    complain('demo: --prefix takes lower-case letters, digits and dashes, 2 to 40');
+    return USAGE;
+  }
+  const missing = missingRequirements(thisMachine());
+  if (missing.length > 0) {
+    complain(`demo: cannot run here: ${missing.join('; ')}`);
+    return UNAVAILABLE;
+  }
+  if (values.clean) {
+    const { namespaces, processes } = await cleanLeftovers(values.prefix);
+    say(`demo: removed ${namespaces.length} namespaces, ended ${processes.length} processes`);
+    return 0;
+  }
+  const interruption = new AbortController();
+  let interrupted: NodeJS.Signals | undefined;
+  const interrupt = (signal: NodeJS.Signals): void => {
+    if (interrupted !== undefined) return;
+    interrupted = signal;
+    complain(`demo: ${signal}, cleaning up`);
+    interruption.abort();
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt).on('SIGHUP', interrupt);
+
+  const demo = demonstrate(requests, interruption.signal);
+  try {
+    // An interruption does not wait for requests in flight: what serves them is taken away.
+    await Promise.race([demo, aborted(interruption.signal)]);
+    const holds = await demo;
+    if (!values.keep) await cleanLeftovers(values.prefix);
+    return holds ? 0 : 1;
+  } catch (error) {
+    await cleanLeftovers(values.prefix).catch(() => undefined);
+    await demo.catch(() => undefined);
+    // Once more: what was being made while the first sweep went through.
+    await cleanLeftovers(values.prefix);
+    if (interrupted !== undefined) return interrupted === 'SIGINT' ? 130 : interrupted === 'SIGTERM' ? 143 : 129;
+    complain(`demo: ${(error as Error).message}`);
+    if (!(error instanceof SfcError)) throw error;
+    complain(error.hint);
+    return error.exit;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+/** The whole show. True when everything holds. */
+async function demonstrate(requests: number, signal: AbortSignal): Promise<boolean> {
+  const bed = walkthroughCast({ prefix: values.prefix });
+  say(drawingOf(bed));
+  say();
+  say(` ${ROUTE}`);
+  say();
+  const testbed = await buildTestbed(bed, { signal, onStage: (title) => phase(`building ${title}`) });
+  phase('starting sfcd on every node');
+  const cluster: Cluster = await startCluster(testbed);
+  await cluster.ready({ signal });
+  const result = await runWalkthrough(cluster, { requests, signal, onPhase: phase });
+  for (const step of result.steps) say(stepText(step, paint));
+  say(verdictText(result, paint));
+  if (values.keep) {
+    cluster.release();
+    say(keptHelp(cluster));
+  } else phase('cleaning up');
+  return result.faults.length === 0;
+}

@@ -1,0 +1,176 @@
+/**
+ * The testbed as plain data: which namespaces, addresses and links there are. The same on every
+ * machine; `plan.ts` turns it into commands, `build.ts` runs them.
+ *
+ * MTU: a pod's own interface has `mtu.pod`; everything a steered packet crosses while it carries the
+ * 48 bytes of outer headers (the host side of a pod's veth, the node's bridge, the fabric) has
+ * `mtu.fabric`, which must be at least 48 larger or full-sized packets of steered pods do not fit.
+ */
+
+export type Attachment = 'routed' | 'bridged';
+export type Role = 'vpn' | 'firewall' | 'proxy' | 'plain';
+
+export interface NodeBlueprint {
+  readonly name: string;
+  readonly number: number;
+  readonly namespace: string;
+  /** On the fabric, 172.30.0.0/24. */
+  readonly address: string;
+  readonly podCidr: string;
+  /** First address of the pod range: the gateway of bridged pods. */
+  readonly gateway: string;
+  /** `routed`: a host route per pod, as ptp and Calico do; `bridged`: one bridge `cni0`, as the bridge plugin does. */
+  readonly attachment: Attachment;
+}
+
+export interface PodBlueprint {
+  readonly name: string;
+  /** Kubernetes namespace. */
+  readonly podNamespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly node: string;
+  readonly role: Role;
+  /** Network namespace; its interface is `eth0`. */
+  readonly namespace: string;
+  readonly address: string;
+  /** The host side of the veth, in the node's namespace. */
+  readonly hostInterface: string;
+}
+
+export interface ClientBlueprint {
+  readonly namespace: string;
+  /** The vpn pod that forwards for these clients. */
+  readonly pod: string;
+  readonly network: string;
+  readonly gateway: string;
+  /** Several clients, so that address affinity spreads them over the functions. */
+  readonly addresses: readonly string[];
+}
+
+export interface ServerBlueprint {
+  readonly namespace: string;
+  /** Outside the cluster. */
+  readonly address: string;
+  readonly network: string;
+  /** Where the nodes reach it on the fabric. */
+  readonly fabricAddress: string;
+  /** The echo servers' port, TCP and UDP. */
+  readonly port: number;
+}
+
+export interface Blueprint {
+  /** Every namespace is named `<prefix>-…` and every file stands below `directory`. */
+  readonly prefix: string;
+  readonly directory: string;
+  readonly families: readonly 'ipv4'[];
+  /** Bytes. */
+  readonly mtu: { readonly pod: number; readonly fabric: number };
+  readonly fabric: { readonly namespace: string; readonly bridge: string };
+  readonly nodes: readonly NodeBlueprint[];
+  readonly pods: readonly PodBlueprint[];
+  readonly client: ClientBlueprint | undefined;
+  readonly server: ServerBlueprint;
+}
+
+export interface PodDraft {
+  readonly name: string;
+  readonly podNamespace: string;
+  readonly role: Role;
+  /** Node number, 1-based. */
+  readonly node: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface BlueprintOptions {
+  /** Lower-case letters, digits and dashes; at most 40. */
+  readonly prefix: string;
+  /** One attachment a node; its length is the number of nodes (1..9). */
+  readonly nodes: readonly Attachment[];
+  readonly pods: readonly PodDraft[];
+  /** Name of the vpn pod with clients behind it; undefined: no clients. */
+  readonly clientsBehind?: string;
+  /** Number of client addresses, 1..200; default 8. */
+  readonly clients?: number;
+  readonly mtu?: { readonly pod: number; readonly fabric: number };
+}
+
+const PREFIX = /^[a-z][a-z0-9-]{1,39}$/;
+
+/** Lays out a testbed. Throws `RangeError` when the options contradict themselves: a mistake of the caller. */
+export function blueprint(options: BlueprintOptions): Blueprint {
+  const { prefix } = options;
+  if (!PREFIX.test(prefix)) throw new RangeError(`prefix ${JSON.stringify(prefix)}: lower-case letters, digits and dashes, 2 to 40`);
+  if (options.nodes.length < 1 || options.nodes.length > 9) throw new RangeError('1 to 9 nodes');
+  const nodes = options.nodes.map((attachment, index): NodeBlueprint => {
+    const number = index + 1;
+    return {
+      name: `node${number}`,
+      number,
+      namespace: `${prefix}-node${number}`,
+      address: `172.30.0.${number}`,
+      podCidr: `10.244.${number}.0/24`,
+      gateway: `10.244.${number}.1`,
+      attachment,
+    };
+  });
+  const pods = options.pods.map((draft, index): PodBlueprint => {
+    const node = nodes[draft.node - 1];
+    if (node === undefined) throw new RangeError(`pod ${draft.name}: there is no node ${draft.node}`);
+    return {
+      name: draft.name,
+      podNamespace: draft.podNamespace,
+      labels: draft.labels ?? { app: draft.role },
+      node: node.name,
+      role: draft.role,
+      namespace: `${prefix}-${draft.name}`,
+      address: `10.244.${node.number}.${10 + index}`,
+      // IFNAMSIZ is 16 with the closing zero.
+      hostInterface: `v-${draft.name}`.slice(0, 15),
+    };
+  });
+  if (new Set(pods.map((pod) => pod.hostInterface)).size !== pods.length) throw new RangeError('pod names differ only after 13 characters');
+  const clientPod = pods.find((pod) => pod.name === options.clientsBehind);
+  if (options.clientsBehind !== undefined && clientPod?.role !== 'vpn') throw new RangeError(`${options.clientsBehind} is no vpn pod`);
+  const clients = options.clients ?? 8;
+  if (clients < 1 || clients > 200) throw new RangeError('1 to 200 clients');
+  return {
+    prefix,
+    directory: `/run/${prefix}`,
+    families: ['ipv4'],
+    mtu: options.mtu ?? { pod: 1500, fabric: 1600 },
+    fabric: { namespace: `${prefix}-fabric`, bridge: 'fabric0' },
+    nodes,
+    pods,
+    client:
+      clientPod === undefined
+        ? undefined
+        : {
+            namespace: `${prefix}-clients`,
+            pod: clientPod.name,
+            network: '192.168.77.0/24',
+            gateway: '192.168.77.1',
+            addresses: Array.from({ length: clients }, (_, index) => `192.168.77.${10 + index}`),
+          },
+    server: {
+      namespace: `${prefix}-server`,
+      address: '203.0.113.10',
+      network: '203.0.113.0/24',
+      fabricAddress: '172.30.0.250',
+      port: 9000,
+    },
+  };
+}
+
+/** The pod of that name. Throws `RangeError` when the blueprint has none. */
+export function podNamed(plan: Blueprint, name: string): PodBlueprint {
+  const pod = plan.pods.find((candidate) => candidate.name === name);
+  if (pod === undefined) throw new RangeError(`the blueprint has no pod ${name}`);
+  return pod;
+}
+
+/** The node of that name. Throws `RangeError` when the blueprint has none. */
+export function nodeNamed(plan: Blueprint, name: string): NodeBlueprint {
+  const node = plan.nodes.find((candidate) => candidate.name === name);
+  if (node === undefined) throw new RangeError(`the blueprint has no node ${name}`);
+  return node;
+}

@@ -1,0 +1,73 @@
+/** What the testbed's clients and server say to each other, as one line of text. No imports: the scripts run on their own. */
+
+export type Transport = 'tcp' | 'udp';
+
+/** One request as the server saw it. */
+export interface SeenRequest {
+  readonly transport: Transport;
+  readonly id: string;
+  /** The address and port it seemed to come from. */
+  readonly peer: string;
+  readonly peerPort: number;
+}
+
+/** One request as the client saw it. */
+export interface RequestResult {
+  readonly transport: Transport;
+  readonly id: string;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly answered: boolean;
+  /** The address the server says it saw; empty without an answer. */
+  readonly seenAs: string;
+  /** Why there was no answer; empty with one. */
+  readonly error: string;
+}
+
+export interface RequestOrder {
+  readonly transport: Transport;
+  readonly server: string;
+  readonly port: number;
+  readonly ids: readonly string[];
+  /** Source addresses, used in turn; empty: the kernel chooses. */
+  readonly sources: readonly string[];
+  /** Milliseconds each request waits for its answer. */
+  readonly timeout: number;
+  /** Bytes added to the request; the server adds as many to its reply. */
+  readonly padding: number;
+}
+
+export interface EchoOrder {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** `request <id> <padding>.` The full stop ends it: a TCP request may arrive in pieces. */
+export const requestLine = (id: string, padding: number): string => `request ${id} ${'x'.repeat(padding)}.\n`;
+export const replyLine = (id: string, peer: string, port: number, padding: number): string =>
+  `reply ${id} ${peer} ${port} ${'y'.repeat(padding)}.\n`;
+
+const REQUEST = /request ([\w-]+) (x*)\.\n/;
+const REPLY = /reply ([\w-]+) (\S+) (\d+) (y*)\.\n/;
+
+export interface Parsed {
+  readonly kind: 'request' | 'reply';
+  readonly id: string;
+}
+
+/** The start of a request or reply in a packet's payload; undefined when there is none. */
+export function recognise(payload: string): Parsed | undefined {
+  const match = /^(request|reply) ([\w-]+) /.exec(payload);
+  if (match === null) return undefined;
+  return { kind: match[1] === 'request' ? 'request' : 'reply', id: match[2] ?? '' };
+}
+
+export function parseRequest(text: string): { id: string; padding: number } | undefined {
+  const match = REQUEST.exec(text);
+  return match === null ? undefined : { id: match[1] ?? '', padding: (match[2] ?? '').length };
+}
+
+export function parseReply(text: string): { id: string; peer: string; port: number } | undefined {
+  const match = REPLY.exec(text);
+  return match === null ? undefined : { id: match[1] ?? '', peer: match[2] ?? '', port: Number(match[3]) };
+}

@@ -1,0 +1,186 @@
+/** From manifests to what one node's maps shall hold. Pure; a conflict is reported, never silently decided. */
+
+import { FAMILY } from '../maps/index.js';
+import type { Address, Cidr, Conflict, DesiredBackend, DesiredPath, DesiredPeer, DesiredSelect, DesiredState, Si, Spi } from './desired.js';
+import { ANY_IPV4, ANY_IPV6 } from './destinations.js';
+import { matchesLabels } from './label-selector.js';
+import type { Chain, Pod, Problem, Selector, ServiceFunction, World } from './world.js';
+
+export interface CompileInput {
+  readonly world: World;
+  /** This node's name. */
+  readonly node: string;
+  /** Endpoint ids of this node's pods by `namespace/name`; a pod without one is not steered yet. */
+  readonly endpoints: ReadonlyMap<string, number>;
+  readonly allocations: {
+    spiOf(chain: string): Spi | undefined;
+    serviceAddressOf(chain: string, serviceFunction: string): Address | undefined;
+  };
+}
+
+export interface Compiled extends DesiredState {
+  readonly problems: readonly Problem[];
+}
+
+export function podKey(pod: Pick<Pod, 'namespace' | 'name'>): string {
+  return `${pod.namespace}/${pod.name}`;
+}
+
+/** Compiles the world for one node. */
+export function compileNode(input: CompileInput): Compiled {
+  const { selects, conflicts, problems } = compileSelectors(input);
+  return { selects, conflicts, problems, paths: compilePaths(input), peers: compilePeers(input.world) };
+}
+
+/** Pods that could be steered: placed, addressed, with a network of their own, not finished. */
+export function isSteerable(pod: Pod): boolean {
+  return pod.addresses.length > 0 && pod.nodeName !== '' && !pod.hostNetwork && pod.phase !== 'Succeeded' && pod.phase !== 'Failed';
+}
+
+function namespaceLabels(world: World): (namespace: string) => Readonly<Record<string, string>> {
+  const declared = new Map(world.namespaces.map((namespace) => [namespace.name, namespace.labels]));
+  // Kubernetes gives every namespace this label; a namespace that only pods mention exists all the same.
+  return (namespace) => ({ ...declared.get(namespace), 'kubernetes.io/metadata.name': namespace });
+}
+
+/** Pods that a selector's subject means, on any node. */
+export function selectedPods(world: World, selector: Selector): Pod[] {
+  const labelsOf = namespaceLabels(world);
+  return world.pods.filter(
+    (pod) =>
+      isSteerable(pod) &&
+      matchesLabels(selector.namespaceSelector, labelsOf(pod.namespace)) &&
+      matchesLabels(selector.podSelector, pod.labels),
+  );
+}
+
+/** Pods of a function, ready or not, by name. */
+export function functionPods(world: World, serviceFunction: ServiceFunction): Pod[] {
+  return world.pods
+    .filter(
+      (pod) => pod.namespace === serviceFunction.namespace && isSteerable(pod) && matchesLabels(serviceFunction.podSelector, pod.labels),
+    )
+    .sort((a, b) => compareText(podKey(a), podKey(b)));
+}
+
+/** Does the pod take traffic? Its condition Ready says so; where nobody keeps conditions, its phase. */
+export function isReady(pod: Pod): boolean {
+  return !pod.terminating && (pod.ready ?? (pod.phase === '' || pod.phase === 'Running'));
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Service index of the function at a position: N for the first of N, 1 for the last. */
+export function serviceIndex(chain: Chain, position: number): Si {
+  return (chain.serviceFunctions.length - position) as Si;
+}
+
+function compilePaths({ world, allocations }: CompileInput): DesiredPath[] {
+  const paths: DesiredPath[] = [];
+  for (const chain of world.chains) {
+    const spi = allocations.spiOf(chain.name);
+    if (spi === undefined) continue;
+    chain.serviceFunctions.forEach((serviceFunction, position) => {
+      const serviceAddress = allocations.serviceAddressOf(chain.name, serviceFunction.name);
+      if (serviceAddress === undefined) return;
+      paths.push({
+        spi,
+        si: serviceIndex(chain, position),
+        chain: chain.name,
+        serviceFunction: serviceFunction.name,
+        serviceAddress,
+        affinityTimeout: chain.affinityTimeout,
+        backends: functionPods(world, serviceFunction).filter(isReady).map(backend),
+      });
+    });
+  }
+  return paths;
+}
+
+function backend(pod: Pod): DesiredBackend {
+  // The outer header is IPv4 wherever the pod has IPv4: 20 bytes less on every packet.
+  const address = pod.addresses.find(({ family }) => family === FAMILY.ipv4) ?? (pod.addresses[0] as Address);
+  return { pod: podKey(pod), address, node: pod.nodeName };
+}
+
+function compilePeers(world: World): DesiredPeer[] {
+  return world.nodes.flatMap((node) => node.podCidrs.map((cidr) => ({ node: node.name, cidr })));
+}
+
+function compileSelectors(input: CompileInput): Pick<Compiled, 'selects' | 'conflicts' | 'problems'> {
+  const problems: Problem[] = [];
+  const claims = new Map<string, DesiredSelect[]>();
+  for (const selector of input.world.selectors) {
+    const chain = input.world.chains.find(({ name }) => name === selector.chain);
+    if (chain === undefined) {
+      problems.push(missingChain(selector, input.world.chains));
+      continue;
+    }
+    const spi = input.allocations.spiOf(chain.name);
+    if (spi === undefined) continue;
+    for (const claim of claimsOf(input, selector, spi, serviceIndex(chain, 0))) {
+      const key = `${claim.endpoint.pod}, ${describe(claim)}`;
+      claims.set(key, [...(claims.get(key) ?? []), claim]);
+    }
+  }
+  const conflicts: Conflict[] = [];
+  const selects = [...claims.values()].map((rivals) => {
+    // The lower servicePathId wins, as the API documents; selectors of one chain do not conflict.
+    const [winner, ...losers] = rivals.sort((a, b) => a.spi - b.spi || compareText(a.selector, b.selector)) as [
+      DesiredSelect,
+      ...DesiredSelect[],
+    ];
+    const beaten = losers.filter(({ spi }) => spi !== winner.spi);
+    if (beaten.length > 0) conflicts.push(conflict(input.world, winner, beaten));
+    return winner;
+  });
+  return { selects, conflicts, problems };
+}
+
+function claimsOf(input: CompileInput, selector: Selector, spi: Spi, si: Si): DesiredSelect[] {
+  const cidrs: readonly Cidr[] = selector.cidr === undefined ? [ANY_IPV4, ANY_IPV6] : [selector.cidr];
+  return selectedPods(input.world, selector).flatMap((pod) => {
+    const id = pod.nodeName === input.node ? input.endpoints.get(podKey(pod)) : undefined;
+    if (id === undefined) return [];
+    return selector.ports.flatMap(({ protocol, port }) =>
+      cidrs.map((cidr) => ({ endpoint: { pod: podKey(pod), id }, protocol, port, cidr, spi, si, selector: selector.name })),
+    );
+  });
+}
+
+const PROTOCOL_NAME: Readonly<Record<number, string>> = { 6: 'TCP', 17: 'UDP' };
+
+function describe({ protocol, port, cidr }: DesiredSelect): string {
+  return `egress, ${port}/${PROTOCOL_NAME[protocol] ?? protocol}, ${cidr.text}`;
+}
+
+function conflict(world: World, winner: DesiredSelect, losers: readonly DesiredSelect[]): Conflict {
+  const party = ({ selector, spi }: DesiredSelect) => ({
+    selector,
+    chain: world.selectors.find(({ name }) => name === selector)?.chain ?? '',
+    spi,
+  });
+  return {
+    pod: winner.endpoint.pod,
+    what: describe(winner),
+    winner: party(winner),
+    losers: losers.map(party),
+    rule: 'same endpoint, protocol, port and prefix: the chain with the lower servicePathId wins',
+  };
+}
+
+function missingChain(selector: Selector, chains: readonly Chain[]): Problem {
+  const names = chains.map(({ name }) => name).join(', ');
+  return {
+    severity: 'error',
+    file: '',
+    document: 0,
+    line: 0,
+    resource: `TrafficSelector/${selector.name}`,
+    path: 'spec.serviceFunctionChain',
+    message: `there is no ServiceFunctionChain ${selector.chain}; ${names === '' ? 'there are none' : `there are: ${names}`}`,
+    hint: 'Nothing is steered by this selector until the chain exists.',
+  };
+}

@@ -1,0 +1,17 @@
+export {
+  type Compiled,
+  type CompileInput,
+  compileNode,
+  functionPods,
+  isReady,
+  isSteerable,
+  podKey,
+  selectedPods,
+  serviceIndex,
+} from './compile.js';
+export type * from './desired.js';
+export { type LabelRequirement, type LabelSelector, matchesLabels, SELECT_EVERYTHING } from './label-selector.js';
+export { maglevSlots, maglevTable } from './maglev.js';
+export { chainUid, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_PORT, SERVICE_PORT_NAME, serviceName } from './names.js';
+export { findRings, type Ring } from './rings.js';
+export * from './world.js';

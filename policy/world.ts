@@ -1,0 +1,104 @@
+/** What the manifests say, checked and canonical: plain frozen data that compiling works on. */
+
+import type { Address, Cidr, Spi } from './desired.js';
+import type { LabelSelector } from './label-selector.js';
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface ServiceFunction {
+  readonly name: string;
+  readonly namespace: string;
+  readonly podSelector: LabelSelector;
+}
+
+export interface Chain {
+  readonly name: string;
+  /** metadata.uid, or undefined where nothing gave one. */
+  readonly uid: string | undefined;
+  readonly serviceFunctions: readonly ServiceFunction[];
+  /** Seconds of client address affinity; undefined: none. */
+  readonly affinityTimeout: number | undefined;
+  /** status.servicePathId, where the manifest gives it. */
+  readonly servicePathId: Spi | undefined;
+  /** The document as it was written. */
+  readonly resource: Readonly<Record<string, unknown>>;
+}
+
+export interface PortMatch {
+  /** 6 = TCP, 17 = UDP. */
+  readonly protocol: number;
+  /** 0 = all ports. */
+  readonly port: number;
+}
+
+export interface Selector {
+  readonly name: string;
+  /** Name of the ServiceFunctionChain. */
+  readonly chain: string;
+  readonly namespaceSelector: LabelSelector;
+  readonly podSelector: LabelSelector;
+  /** undefined: every destination. */
+  readonly cidr: Cidr | undefined;
+  readonly ports: readonly PortMatch[];
+  readonly resource: Readonly<Record<string, unknown>>;
+}
+
+export interface Pod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Labels;
+  /** Empty until it is scheduled. */
+  readonly nodeName: string;
+  readonly addresses: readonly Address[];
+  readonly hostNetwork: boolean;
+  /** status.phase; empty when absent. */
+  readonly phase: string;
+  /** status of the condition Ready; undefined when there is no such condition. */
+  readonly ready: boolean | undefined;
+  /** metadata.deletionTimestamp is set. */
+  readonly terminating: boolean;
+}
+
+export interface Namespace {
+  readonly name: string;
+  /** Always holds kubernetes.io/metadata.name. */
+  readonly labels: Labels;
+}
+
+export interface Node {
+  readonly name: string;
+  readonly podCidrs: readonly Cidr[];
+}
+
+export interface Service {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Labels;
+  readonly clusterIP: Address | undefined;
+}
+
+export interface World {
+  readonly chains: readonly Chain[];
+  readonly selectors: readonly Selector[];
+  readonly pods: readonly Pod[];
+  readonly namespaces: readonly Namespace[];
+  readonly nodes: readonly Node[];
+  readonly services: readonly Service[];
+}
+
+export const EMPTY_WORLD: World = { chains: [], selectors: [], pods: [], namespaces: [], nodes: [], services: [] };
+
+export interface Problem {
+  readonly severity: 'error' | 'warning';
+  readonly file: string;
+  /** 1-based number of the YAML document in the file. */
+  readonly document: number;
+  /** Line in the file, 1-based; 0 when the file as a whole is meant. */
+  readonly line: number;
+  /** `TrafficSelector/vpn-to-firewall`, or empty when unknown. */
+  readonly resource: string;
+  /** `spec.egress.ports[0]`, or empty for the document. */
+  readonly path: string;
+  readonly message: string;
+  readonly hint: string;
+}

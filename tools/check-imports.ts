@@ -1,0 +1,59 @@
+/**
+ * The import rules of docs/architecture.md, checked: which folder may import which, and that other
+ * folders are entered through their `index.ts` only. Prints every breach with what to do instead.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+
+const EVERYBODY = ['errors'];
+
+/** Folder to the folders it may import. `test`, `demo`, `bench` and `tools` may import all. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  geneve: [],
+  maps: ['geneve', ...EVERYBODY],
+  policy: ['maps', 'geneve', ...EVERYBODY],
+  datapath: ['geneve', 'maps', ...EVERYBODY],
+  agent: ['geneve', 'maps', 'policy', 'datapath', 'api', ...EVERYBODY],
+  controller: ['policy', ...EVERYBODY],
+  capture: ['geneve', ...EVERYBODY],
+  api: ['agent', 'maps', ...EVERYBODY],
+  cli: ['api', 'capture', 'policy', 'maps', 'agent', ...EVERYBODY],
+};
+const FREE = new Set(['test', 'demo', 'bench', 'tools']);
+/** A test may reach for the testbed, whatever its folder. */
+const TEST_EXTRA = ['demo', 'test', 'datapath', 'maps', 'policy', 'geneve', 'capture', 'agent', 'api'];
+/** The one module behind an index that others may name: plain types of the agent's window. */
+const PUBLIC = new Set(['agent/view.ts']);
+
+function sources(directory: string): string[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory())
+      return entry.name === 'node_modules' || entry.name === 'dist' || entry.name.startsWith('.') ? [] : sources(path);
+    return entry.name.endsWith('.ts') ? [path] : [];
+  });
+}
+
+function breaches(file: string, text: string): string[] {
+  const from = file.split('/')[0] ?? '';
+  const found: string[] = [];
+  for (const match of text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)'/g)) {
+    const target = normalize(join(dirname(file), match[1] ?? '')).replace(/\.js$/, '.ts');
+    const to = target.split('/')[0] ?? '';
+    if (to === from || !target.includes('/')) continue;
+    const isTest = file.endsWith('.test.ts');
+    const allowed = FREE.has(from) ? undefined : [...(MAY_IMPORT[from] ?? []), ...(isTest ? TEST_EXTRA : [])];
+    if (allowed !== undefined && !allowed.includes(to))
+      found.push(`${file}: ${from}/ may not import ${to}/; it may import ${allowed.join(', ') || 'nothing of ours'}`);
+    if (!/^[^/]+(\/[^/]+)?\/index\.ts$/.test(target) && !PUBLIC.has(target) && !isTest && !FREE.has(from))
+      found.push(`${file}: imports ${target}; enter ${to}/ through ${to}/index.ts`);
+  }
+  return found;
+}
+
+const root = process.cwd();
+const found = sources(root).flatMap((path) => breaches(relative(root, path), readFileSync(path, 'utf8')));
+for (const line of found) process.stderr.write(`${line}\n`);
+process.exitCode = found.length === 0 ? 0 : 1;
