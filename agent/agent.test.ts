@@ -88,6 +88,9 @@ class FakeDatapath implements Datapath {
     this.interfaces.delete(ifindex);
   }
   attached = () => [...this.interfaces.values()];
+  policyChanged(): void {
+    this.steps.push('policy changed');
+  }
   close(): void {}
   remove(): void {}
 }

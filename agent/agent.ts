@@ -181,6 +181,7 @@ export class Agent implements AgentView {
 
     const before = [...this.#reconciler.observed.endpoints.keys()];
     const result = this.#reconciler.reconcile(target);
+    if (result.changes > 0) this.#options.datapath.policyChanged();
     const attachErrors = this.#attach(found, before);
     const problems = [...this.#source.problems, ...lookup.problems, ...compiled.problems];
     this.#state = { world, allocation, compiled, problems, endpoints, attachErrors, target, result };

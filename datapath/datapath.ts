@@ -19,6 +19,8 @@ export interface Datapath {
   /** Removes both programs; an interface that is gone is fine. Idempotent. */
   detach(ifindex: number): void;
   attached(): readonly AttachedInterface[];
+  /** Endpoint entries were written: every flow is checked against its endpoint's at its next packet. */
+  policyChanged(): void;
   /** Lets go of descriptors. What is pinned and attached stays and keeps moving packets. */
   close(): void;
   /** Detaches everything and removes every pin. */

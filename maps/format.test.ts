@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest';
 import { formatAddressPort, formatEntry, formatFlow, formatMapAddress, formatPath, formatSelector } from './format.js';
 import { FLOW_FLAG, FLOW_ROLE } from './layouts.js';
-import type { SfcflowKey, SfcflowValue } from './records.js';
+import { EMPTY_FLOW, type SfcflowKey, type SfcflowValue } from './records.js';
 
 function address(...bytes: number[]): Uint8Array {
   return Uint8Array.from({ length: 16 }, (_, index) => bytes[index] ?? 0);
 }
 
 const key: SfcflowKey = {
-  endpoint: 3783,
+  ifindex: 12,
   family: 1,
   protocol: 17,
   address_a: address(10, 8, 0, 2),
@@ -17,22 +17,24 @@ const key: SfcflowKey = {
   port_b: 53,
 };
 const value: SfcflowValue = {
+  ...EMPTY_FLOW,
   path: 0x101,
-  next_path: 0,
-  previous_hop: address(),
   next_hop: address(10, 1, 2, 5),
+  local: address(10, 1, 1, 4),
+  local_family: 1,
+  endpoint: 3783,
   generation: 1,
   role: FLOW_ROLE.source,
   flags: FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.resolved,
-  previous_family: 0,
   next_family: 1,
   ttl: 64,
-  tcp_state: 0,
   last_seen: 5,
   packets: 2,
   bytes: 300,
   reply_packets: 1,
   reply_bytes: 90,
+  next_ifindex: 3,
+  next_destination_mac: Uint8Array.of(2, 0, 0, 0, 0, 0x1f),
 };
 
 it('a selector reads as the walkthrough prints it', () => {
@@ -62,7 +64,7 @@ it('addresses are canonical, bracketed before a port, and empty when unset', () 
 
 it('a flow reads in its forward direction, whichever side sorts first', () => {
   const forward = formatFlow(key, value);
-  expect(forward).toMatchObject({ source: '10.8.0.2:40000', destination: '203.0.113.9:53', protocol: 'UDP', role: 'source' });
+  expect(forward).toMatchObject({ source: '10.8.0.2:40000', destination: '203.0.113.9:53', protocol: 'UDP', endpoint: 3783 });
   expect(forward).toMatchObject({ path: '(1, 1)', nextPath: '', previousHop: '', nextHop: '10.1.2.5', packets: 2, replyBytes: 90 });
   const backward = formatFlow(key, { ...value, flags: FLOW_FLAG.previousHop, previous_hop: address(10, 1, 1, 9), previous_family: 1 });
   expect(backward).toMatchObject({ source: '203.0.113.9:53', destination: '10.8.0.2:40000', previousHop: '10.1.1.9', nextHop: '' });
@@ -74,6 +76,9 @@ it('an entry of any map is flat text and numbers under its field names', () => {
     path: '(1, 1)',
     previous_hop: '',
     next_hop: '10.1.2.5',
+    local: '10.1.1.4',
+    next_destination_mac: '02:00:00:00:00:1f',
+    previous_destination_mac: '',
     port_b: 53,
   });
   const pod = { id: 3783, flags: 1, mtu: 1500, generation: 2, ipv4: Uint8Array.of(10, 1, 1, 4), ipv6: address() };

@@ -65,7 +65,7 @@ export function formatFlow(key: SfcflowKey, value: SfcflowValue): FlowText {
   const b = formatAddressPort(key.address_b, key.family, key.port_b);
   const forward = (value.flags & FLOW_FLAG.forwardAToB) !== 0;
   return {
-    endpoint: key.endpoint,
+    endpoint: value.endpoint,
     protocol: formatProtocol(key.protocol),
     source: forward ? a : b,
     destination: forward ? b : a,
@@ -91,7 +91,10 @@ const FAMILY_OF: Readonly<Record<string, string | number>> = {
   next_hop: 'next_family',
   ipv4: FAMILY.ipv4,
   ipv6: FAMILY.ipv6,
+  local: 'local_family',
 };
+/** Bytes of an Ethernet address. */
+const MAC_LENGTH = 6;
 const PATH_FIELDS: readonly string[] = ['path', 'next_path'];
 
 /**
@@ -103,9 +106,15 @@ export function formatEntry(key: LayoutRecord, value: LayoutRecord): Readonly<Re
   const text: Record<string, string | number> = {};
   for (const [name, field] of Object.entries(entry)) {
     if (typeof field === 'number') text[name] = PATH_FIELDS.includes(name) ? formatPath(field) : field;
+    else if (field.length === MAC_LENGTH) text[name] = formatMac(field);
     else text[name] = field.every((byte) => byte === 0) && fixedFamily(name) ? '' : formatMapAddress(field, familyOf(name, entry));
   }
   return text;
+}
+
+/** `02:00:00:00:00:02`; empty when it is not set. */
+function formatMac(bytes: Uint8Array): string {
+  return bytes.every((byte) => byte === 0) ? '' : Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
 function fixedFamily(name: string): boolean {

@@ -161,10 +161,20 @@ const backendValue = layout('sfcbackend_value', 4, [
   ['pad', 'pad3', 'zero'],
 ]);
 
+/** The way to a hop as the kernel's route look-up gave it: used again for a few ticks. */
+const route = (hop: 'next' | 'previous'): readonly Draft[] => [
+  [`${hop}_ifindex`, 'u32', `interface that leads to the ${hop} hop; 0 = look it up`],
+  [`${hop}_checked`, 'u32', 'jiffies of the look-up, low 32 bits'],
+  [`${hop}_mtu`, 'u32', 'MTU of that interface, bytes'],
+  [`${hop}_destination_mac`, 'bytes6', 'Ethernet destination'],
+  [`${hop}_source_mac`, 'bytes6', 'Ethernet source'],
+];
+
 const flowKey = layout('sfcflow_key', 4, [
-  ['endpoint', 'u16', 'endpoint id'],
+  ['ifindex', 'u32', "host side of the pod's interface: known without a look-up, and never reused while the node is up"],
   ['family', 'u8', 'family of both addresses'],
   ['protocol', 'u8', 'IP protocol number'],
+  ['pad', 'pad2', 'zero'],
   ['address_a', 'bytes16', 'the lower of the two (address, port) pairs, compared as bytes'],
   ['address_b', 'bytes16', 'the higher one'],
   ['port_a', 'be16', 'port that belongs to address_a'],
@@ -176,20 +186,26 @@ const flowValue = layout('sfcflow_value', 8, [
   ['next_path', 'be32', 'path that forward packets leave with'],
   ['previous_hop', 'bytes16', 'outer source of the forward packets'],
   ['next_hop', 'bytes16', 'outer destination of the forward packets'],
-  ['generation', 'u32', 'policy generation of the endpoint when the next hop was decided'],
+  ['local', 'bytes16', "the endpoint's own address of the outer family: outer source of what it sends"],
+  ['endpoint', 'u16', 'endpoint id'],
   ['role', 'u8', '1 = source, 2 = function, 3 = destination, 4 = inbound'],
   ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved'],
   ['previous_family', 'u8', 'family of previous_hop'],
   ['next_family', 'u8', 'family of next_hop'],
   ['ttl', 'u8', 'NSH TTL of the last forward packet on arrival; 64 at a source'],
   ['tcp_state', 'u8', 'reserved for TCP tracking; zero'],
-  ['pad', 'pad2', 'zero'],
-  ['pad2', 'pad4', 'zero'],
+  ['generation', 'u32', 'policy generation of the endpoint when the next hop was decided'],
+  ['epoch', 'u32', "epoch of the node's policy when the generation was compared last"],
   ['last_seen', 'u64', 'coarse monotonic clock, ns'],
+  ['last_tick', 'u32', 'jiffies of last_seen, low 32 bits: the clock is read once a tick, not once a packet'],
+  ['local_family', 'u8', 'family of local'],
+  ['pad', 'pad3', 'zero'],
   ['packets', 'u64', 'forward packets'],
   ['bytes', 'u64', 'forward bytes, inner IP length'],
   ['reply_packets', 'u64', 'reply packets'],
   ['reply_bytes', 'u64', 'reply bytes, inner IP length'],
+  ...route('next'),
+  ...route('previous'),
 ]);
 
 const endpointKey = layout('endpoint_key', 4, [['ifindex', 'u32', "host side of the pod's interface"]]);

@@ -39,7 +39,7 @@ export type SfcbackendKey = { readonly slot: number };
 export type SfcbackendValue = { readonly address: Uint8Array; readonly family: number };
 
 export type SfcflowKey = {
-  readonly endpoint: number;
+  readonly ifindex: number;
   readonly family: number;
   readonly protocol: number;
   readonly address_a: Uint8Array;
@@ -53,20 +53,71 @@ export type SfcflowValue = {
   readonly next_path: number;
   readonly previous_hop: Uint8Array;
   readonly next_hop: Uint8Array;
-  readonly generation: number;
+  readonly local: Uint8Array;
+  readonly endpoint: number;
   readonly role: number;
   readonly flags: number;
   readonly previous_family: number;
   readonly next_family: number;
   readonly ttl: number;
   readonly tcp_state: number;
+  readonly generation: number;
+  readonly epoch: number;
   /** Coarse monotonic clock, ns. */
   readonly last_seen: number;
+  readonly last_tick: number;
+  readonly local_family: number;
   readonly packets: number;
   readonly bytes: number;
   readonly reply_packets: number;
   readonly reply_bytes: number;
+  readonly next_ifindex: number;
+  readonly next_checked: number;
+  readonly next_mtu: number;
+  /** 6 bytes, as is the next. */
+  readonly next_destination_mac: Uint8Array;
+  readonly next_source_mac: Uint8Array;
+  readonly previous_ifindex: number;
+  readonly previous_checked: number;
+  readonly previous_mtu: number;
+  readonly previous_destination_mac: Uint8Array;
+  readonly previous_source_mac: Uint8Array;
 };
+
+/** A flow of which nothing is known yet: every field zero. */
+export const EMPTY_FLOW: SfcflowValue = Object.freeze({
+  path: 0,
+  next_path: 0,
+  previous_hop: new Uint8Array(16),
+  next_hop: new Uint8Array(16),
+  local: new Uint8Array(16),
+  endpoint: 0,
+  role: 0,
+  flags: 0,
+  previous_family: 0,
+  next_family: 0,
+  ttl: 0,
+  tcp_state: 0,
+  generation: 0,
+  epoch: 0,
+  last_seen: 0,
+  last_tick: 0,
+  local_family: 0,
+  packets: 0,
+  bytes: 0,
+  reply_packets: 0,
+  reply_bytes: 0,
+  next_ifindex: 0,
+  next_checked: 0,
+  next_mtu: 0,
+  next_destination_mac: new Uint8Array(6),
+  next_source_mac: new Uint8Array(6),
+  previous_ifindex: 0,
+  previous_checked: 0,
+  previous_mtu: 0,
+  previous_destination_mac: new Uint8Array(6),
+  previous_source_mac: new Uint8Array(6),
+});
 
 export type EndpointKey = { readonly ifindex: number };
 

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { SfcError } from '../../errors/index.js';
-import { createMemoryStore, FAMILY, FLOW_FLAG, FLOW_ROLE, type MapName, type MapStore, type RawMap, typedMaps } from '../../maps/index.js';
+import {
+  createMemoryStore,
+  EMPTY_FLOW,
+  FAMILY,
+  FLOW_FLAG,
+  FLOW_ROLE,
+  type MapName,
+  type MapStore,
+  type RawMap,
+  typedMaps,
+} from '../../maps/index.js';
 import { ip, type Story, story } from './cast.js';
 import { Reconciler } from './reconciler.js';
 
@@ -35,8 +45,8 @@ function failing(store: MapStore, name: MapName, broken: (setsBefore: number) =>
   return { kind: store.kind, raw, pinPath: (wanted) => store.pinPath(wanted), close: () => store.close() };
 }
 
-const flowKey = (endpoint: number, port: number) => ({
-  endpoint,
+const flowKey = (ifindex: number, port: number) => ({
+  ifindex,
   family: FAMILY.ipv4,
   protocol: 6,
   address_a: ip('10.1.1.7'),
@@ -46,22 +56,20 @@ const flowKey = (endpoint: number, port: number) => ({
 });
 
 const flow = (role: number, nextHop: string, flags: number) => ({
+  ...EMPTY_FLOW,
   path: role === FLOW_ROLE.source ? 257 : 513,
   next_path: 257,
-  previous_hop: new Uint8Array(16),
   next_hop: ip(nextHop),
+  next_family: FAMILY.ipv4,
+  next_ifindex: 3,
+  endpoint: 107,
   generation: 2,
   role,
   flags,
-  previous_family: 0,
-  next_family: FAMILY.ipv4,
   ttl: 64,
-  tcp_state: 0,
   last_seen: 5,
   packets: 3,
   bytes: 300,
-  reply_packets: 0,
-  reply_bytes: 0,
 });
 
 const DECIDED = FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.resolved;
@@ -168,19 +176,19 @@ describe('the sweep', () => {
 
   it('ends source flows to a backend that went away, and only those', () => {
     const { maps, reconciler } = running();
-    maps.sfcflow.set(flowKey(107, 1), flow(FLOW_ROLE.source, '10.2.0.1', DECIDED));
-    maps.sfcflow.set(flowKey(107, 2), flow(FLOW_ROLE.source, '10.2.0.2', DECIDED));
+    maps.sfcflow.set(flowKey(7, 1), flow(FLOW_ROLE.source, '10.2.0.1', DECIDED));
+    maps.sfcflow.set(flowKey(7, 2), flow(FLOW_ROLE.source, '10.2.0.2', DECIDED));
     const result = reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] } }));
     expect(result.swept).toEqual({ deleted: 1, reopened: 0 });
-    expect(maps.sfcflow.get(flowKey(107, 1))).toBe(undefined);
-    expect(maps.sfcflow.get(flowKey(107, 2))).toBeDefined();
+    expect(maps.sfcflow.get(flowKey(7, 1))).toBe(undefined);
+    expect(maps.sfcflow.get(flowKey(7, 2))).toBeDefined();
   });
 
   it('sweeps once more a second later, for packets that were in flight', () => {
     const { maps, reconciler, time } = running();
     const target = story({ ...usual, paths: { 1: ['10.2.0.2'] } });
     reconciler.reconcile(target);
-    maps.sfcflow.set(flowKey(107, 1), flow(FLOW_ROLE.source, '10.2.0.1', DECIDED));
+    maps.sfcflow.set(flowKey(7, 1), flow(FLOW_ROLE.source, '10.2.0.1', DECIDED));
     expect(reconciler.reconcile(target).swept).toBe(undefined);
     time.pass(1000);
     expect(reconciler.reconcile(target).swept).toEqual({ deleted: 1, reopened: 0 });
@@ -189,11 +197,12 @@ describe('the sweep', () => {
   it('lets a function choose its next hop again, and keeps where the flow came from', () => {
     const { maps, reconciler } = running();
     const flags = DECIDED | FLOW_FLAG.previousHop;
-    maps.sfcflow.set(flowKey(107, 1), { ...flow(FLOW_ROLE.function, '10.2.0.1', flags), previous_hop: ip('10.9.0.1'), previous_family: 1 });
+    maps.sfcflow.set(flowKey(7, 1), { ...flow(FLOW_ROLE.function, '10.2.0.1', flags), previous_hop: ip('10.9.0.1'), previous_family: 1 });
     reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] } }));
-    expect(maps.sfcflow.get(flowKey(107, 1))).toMatchObject({
+    expect(maps.sfcflow.get(flowKey(7, 1))).toMatchObject({
       flags: FLOW_FLAG.forwardAToB | FLOW_FLAG.previousHop,
       next_hop: new Uint8Array(16),
+      next_ifindex: 0, // nor the way to it
       previous_hop: ip('10.9.0.1'),
       packets: 3,
     });
@@ -202,14 +211,14 @@ describe('the sweep', () => {
   it('leaves a function alone whose next hop is a destination at service index 0', () => {
     const { maps, reconciler } = running();
     const leaving = { ...flow(FLOW_ROLE.function, '10.7.0.1', DECIDED), next_path: 256 };
-    maps.sfcflow.set(flowKey(107, 1), leaving);
+    maps.sfcflow.set(flowKey(7, 1), leaving);
     reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] } }));
-    expect(maps.sfcflow.get(flowKey(107, 1))).toEqual(leaving);
+    expect(maps.sfcflow.get(flowKey(7, 1))).toEqual(leaving);
   });
 
   it('ends every flow of an endpoint that is gone', () => {
     const { maps, reconciler } = running();
-    maps.sfcflow.set(flowKey(107, 1), flow(FLOW_ROLE.destination, '0.0.0.0', FLOW_FLAG.forwardAToB));
+    maps.sfcflow.set(flowKey(7, 1), flow(FLOW_ROLE.destination, '0.0.0.0', FLOW_FLAG.forwardAToB));
     reconciler.reconcile(story({ ...usual, endpoints: {}, selects: [] }));
     expect(maps.sfcflow.size()).toBe(0);
     expect(maps.endpoint.size()).toBe(0);
@@ -217,7 +226,7 @@ describe('the sweep', () => {
 
   it('ends what an agent that died in between left behind', () => {
     const { maps, reconciler } = running();
-    maps.sfcflow.set(flowKey(107, 1), flow(FLOW_ROLE.source, '10.2.0.9', DECIDED));
+    maps.sfcflow.set(flowKey(7, 1), flow(FLOW_ROLE.source, '10.2.0.9', DECIDED));
     expect(reconciler.reconcile(story(usual)).swept).toBe(undefined);
     const next = new Reconciler(
       { kind: 'memory', raw: (name) => rawOf(maps, name), pinPath: () => undefined, close: () => undefined },

@@ -23,11 +23,10 @@ export interface Swept {
 export function sweepFlows(maps: TypedMaps, observed: Observed): Swept {
   const tables = new Map<number, Set<string>>();
   for (const [path, { table }] of observed.paths) tables.set(path, new Set(table.slots.map(addressText)));
-  const endpoints = new Set([...observed.endpoints.values()].map((endpoint) => endpoint.id));
   const gone: SfcflowKey[] = [];
   const reopened: [SfcflowKey, SfcflowValue][] = [];
   for (const [key, flow] of maps.sfcflow.entries()) {
-    if (!endpoints.has(key.endpoint)) {
+    if (observed.endpoints.get(key.ifindex)?.id !== flow.endpoint) {
       gone.push(key);
       continue;
     }
@@ -38,7 +37,7 @@ export function sweepFlows(maps: TypedMaps, observed: Observed): Swept {
     if (flow.role === FLOW_ROLE.source) gone.push(key);
     else if (flow.role === FLOW_ROLE.function) {
       const flags = flow.flags & ~(FLOW_FLAG.nextHop | FLOW_FLAG.resolved);
-      reopened.push([key, { ...flow, flags, next_hop: new Uint8Array(16), next_family: 0 }]);
+      reopened.push([key, { ...flow, flags, next_hop: new Uint8Array(16), next_family: 0, next_ifindex: 0 }]);
     }
   }
   maps.sfcflow.deleteMany(gone);

@@ -1,19 +1,19 @@
 /**
  * The cast of the kernel datapath's tests, and one builder: a node seen from one pod at a time.
- * Packets go through the loaded program by BPF_PROG_TEST_RUN on the loopback interface, which
- * stands for the host side of whichever pod is on stage.
+ * Packets go through the loaded program by BPF_PROG_TEST_RUN, as if they had come through the host
+ * side of the pod that is on stage. The interfaces lie in a network namespace of the cast's own.
  */
 
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { formatAddress, parseAddress } from '../../geneve/index.js';
 import { ENDPOINT_FLAG, PEER_FLAG, REASONS, type TypedMaps, typedMaps } from '../../maps/index.js';
-import { unmount } from './libc.js';
+import { enterFreshNetwork, unmount } from './libc.js';
 import { type KernelDatapath, openKernelDatapath } from './open.js';
 import { testRun } from './test-run.js';
 
-export const LOOPBACK = 1;
 export const OBJECT = resolve('dist/datapath/kernel/sfc.bpf.o');
 
 export const CAST = {
@@ -25,6 +25,20 @@ export const CAST = {
   server: '203.0.113.10',
 } as const;
 export type Name = keyof typeof CAST;
+
+let interfaces: ReadonlyMap<Name, number> | undefined;
+
+/** Builds the cast's interfaces, once a process, in a network namespace that ends with it. */
+function interfaceOf(name: Name): number {
+  if (interfaces === undefined) {
+    enterFreshNetwork();
+    const names = Object.keys(CAST) as Name[];
+    for (const pod of names) execFileSync('ip', ['link', 'add', `v-${pod}`, 'type', 'veth', 'peer', 'name', `p-${pod}`]);
+    const links = JSON.parse(execFileSync('ip', ['-json', 'link', 'show'], { encoding: 'utf8' })) as { ifname: string; ifindex: number }[];
+    interfaces = new Map(names.map((pod) => [pod, links.find(({ ifname }) => ifname === `v-${pod}`)?.ifindex ?? 0]));
+  }
+  return interfaces.get(name) ?? 0;
+}
 
 export const bytesOf = (text: string): Uint8Array => {
   const address = parseAddress(text);
@@ -111,6 +125,7 @@ export class Stage {
   readonly datapath: KernelDatapath;
   readonly maps: TypedMaps;
   private readonly directory: string;
+  private onStage: Name = 'vpn';
 
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), 'sfc-kernel-'));
@@ -122,10 +137,11 @@ export class Stage {
     );
   }
 
-  /** Puts a pod on stage: from here on the interface is its own. */
+  /** Puts a pod on stage: it sends and receives until the next is put there. */
   pod(name: Name, settings: { id?: number; generation?: number; selects?: boolean } = {}): this {
+    this.onStage = name;
     this.maps.endpoint.set(
-      { ifindex: LOOPBACK },
+      { ifindex: interfaceOf(name) },
       {
         id: settings.id ?? Object.keys(CAST).indexOf(name) + 1,
         flags: ENDPOINT_FLAG.ipv4 | (settings.selects ? ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts : 0),
@@ -135,6 +151,7 @@ export class Stage {
         ipv6: new Uint8Array(16),
       },
     );
+    this.datapath.policyChanged();
     return this;
   }
 
@@ -194,7 +211,7 @@ export class Stage {
 
   private run(program: 'from_pod' | 'to_pod', bytes: Uint8Array): Outcome {
     const before = this.counters();
-    const result = testRun(this.datapath.programs[program], bytes, LOOPBACK);
+    const result = testRun(this.datapath.programs[program], bytes, interfaceOf(this.onStage));
     const counted: Record<string, number> = {};
     for (const [reason, packets] of this.counters()) {
       const more = packets - (before.get(reason) ?? 0);

@@ -28,6 +28,7 @@ function declare() {
     findMap: f('void *bpf_object__find_map_by_name(void *object, const char *name)'),
     findProgram: f('void *bpf_object__find_program_by_name(void *object, const char *name)'),
     programFd: f('int bpf_program__fd(void *program)'),
+    programSetLog: f('int bpf_program__set_log_buf(void *program, char *log, size_t size)'),
     mapFd: f('int bpf_map__fd(void *map)'),
     mapSetMaxEntries: f('int bpf_map__set_max_entries(void *map, uint32_t entries)'),
     mapReuseFd: f('int bpf_map__reuse_fd(void *map, int fd)'),

@@ -10,6 +10,7 @@ const libc = koffi.load('libc.so.6');
 const syscall = libc.func('long syscall(long number, int command, void *attributes, unsigned int size)');
 const mountCall = libc.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)');
 const umountCall = libc.func('int umount2(const char *target, int flags)');
+const unshareCall = libc.func('int unshare(int flags)');
 const closeCall = libc.func('int close(int fd)');
 
 /** Number of bpf(2): from the kernel's syscall tables. */
@@ -56,4 +57,10 @@ export function mountBpffs(directory: string): void {
 export function unmount(directory: string): void {
   const MNT_DETACH = 2;
   umountCall(directory, MNT_DETACH);
+}
+
+/** Moves this thread, and what it starts from now on, into a fresh network namespace. Throws KernelError. */
+export function enterFreshNetwork(): void {
+  const CLONE_NEWNET = 0x40000000;
+  if (unshareCall(CLONE_NEWNET) !== 0) throw new KernelError('unshare the network namespace', koffi.errno());
 }

@@ -1,5 +1,6 @@
 /** Opening the kernel datapath: check the object, adopt what is pinned, load, attach. */
 
+import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { SfcError } from '../../errors/index.js';
 import { MAP_NAMES, MAPS, type MapName, type MapStore } from '../../maps/index.js';
@@ -30,6 +31,7 @@ interface Loaded {
   readonly object: Pointer;
   readonly programs: Record<ProgramName, number>;
   readonly maps: ReadonlyMap<MapName, KernelMap>;
+  readonly epoch: number;
 }
 
 function capacitiesOf(options: KernelOptions): Record<MapName, number> {
@@ -51,8 +53,8 @@ function load(options: KernelOptions, pinned: ReadonlyMap<MapName, number>): Loa
       if (fd === undefined) checked(`size ${name}`, api.mapSetMaxEntries(map, capacities[name]));
       else checked(`reuse ${name}`, api.mapReuseFd(map, fd));
     }
-    setPort(object, options.port);
-    checked('load the BPF program', api.objectLoad(object));
+    const epoch = setVariables(object, options.port);
+    loadPrograms(object);
     const maps = new Map<MapName, KernelMap>();
     for (const name of MAP_NAMES) {
       const fd = checked(`descriptor of ${name}`, api.mapFd(api.findMap(object, name)));
@@ -64,7 +66,7 @@ function load(options: KernelOptions, pinned: ReadonlyMap<MapName, number>): Loa
         checked(`descriptor of ${name}`, api.programFd(checkedPointer(`find ${name}`, api.findProgram(object, name)))),
       ]),
     ) as Record<ProgramName, number>;
-    return { object, programs, maps };
+    return { object, programs, maps, epoch };
   } catch (cause) {
     api.objectClose(object);
     if (cause instanceof SfcError) throw cause;
@@ -73,12 +75,54 @@ function load(options: KernelOptions, pinned: ReadonlyMap<MapName, number>): Loa
   }
 }
 
-/** `steering_port` is the one constant of `.rodata`. */
-function setPort(object: Pointer, port: number): void {
-  const value = Buffer.alloc(2);
-  value.writeUInt16LE(port);
-  const rodata = checkedPointer('find .rodata', libbpf().findMap(object, '.rodata'));
-  checked('set the steering port', libbpf().mapSetInitialValue(rodata, value, value.length));
+/** Where the verifier writes why it refuses a program; libbpf asks it only after a refusal. */
+const VERIFIER_LOG_BYTES = 16 << 20;
+/** The end of the log tells the instruction and the registers that it stumbled over. */
+const VERIFIER_LOG_LINES = 20;
+
+function loadPrograms(object: Pointer): void {
+  const api = libbpf();
+  const logs = PROGRAM_NAMES.map((name) => {
+    const log = Buffer.alloc(VERIFIER_LOG_BYTES);
+    api.programSetLog(checkedPointer(`find ${name}`, api.findProgram(object, name)), log, log.length);
+    return log;
+  });
+  const result = Number(api.objectLoad(object));
+  if (result >= 0) return;
+  const cause = new KernelError('load the BPF program', -result);
+  const lines = logs.flatMap((log) =>
+    log
+      .toString('latin1', 0, Math.max(0, log.indexOf(0)))
+      .trim()
+      .split('\n')
+      .slice(-VERIFIER_LOG_LINES),
+  );
+  if (cause.errno === 'EPERM' || lines.every((line) => line === '')) throw cause;
+  throw new SfcError('BPF_LOAD', `${cause.message}\n${lines.filter((line) => line !== '').join('\n')}`, { cause });
+}
+
+/**
+ * Sets the two global variables: `steering_port`, alone in `.rodata`, and `policy_epoch`, alone in
+ * `.data.policy`. Returns the epoch: a random one, because flows may be adopted that were checked by the
+ * program of another agent.
+ */
+function setVariables(object: Pointer, port: number): number {
+  const set = (section: string, value: Buffer) => {
+    const map = checkedPointer(`find ${section}`, libbpf().findMap(object, section));
+    checked(`set ${section}`, libbpf().mapSetInitialValue(map, value, value.length));
+  };
+  const epoch = randomInt(2 ** 32);
+  set('.rodata', Buffer.from(Uint16Array.of(port).buffer)); // typed arrays are in the machine's order, as C is
+  set('.data.policy', Buffer.from(Uint32Array.of(epoch).buffer));
+  return epoch;
+}
+
+/** Descriptor of the map behind `policy_epoch`. */
+function dataMap(object: Pointer): number {
+  return checked(
+    'descriptor of .data.policy',
+    libbpf().mapFd(checkedPointer('find .data.policy', libbpf().findMap(object, '.data.policy'))),
+  );
 }
 
 class KernelDatapath implements Datapath {
@@ -91,6 +135,7 @@ class KernelDatapath implements Datapath {
   private readonly object: Pointer;
   private readonly pins: PinDirectory;
   private readonly interfaces = new Map<number, AttachedInterface>();
+  private epoch: number;
   private open = true;
 
   constructor(loaded: Loaded, pins: PinDirectory, adopted: readonly string[], method: AttachMethod) {
@@ -100,6 +145,7 @@ class KernelDatapath implements Datapath {
     this.pins = pins;
     this.adopted = adopted;
     this.method = method;
+    this.epoch = loaded.epoch;
   }
 
   attach(ifindex: number, ifname: string): AttachedInterface {
@@ -118,6 +164,12 @@ class KernelDatapath implements Datapath {
 
   attached(): readonly AttachedInterface[] {
     return [...this.interfaces.values()];
+  }
+
+  policyChanged(): void {
+    this.epoch = (this.epoch + 1) >>> 0;
+    const value = Buffer.from(Uint32Array.of(this.epoch).buffer);
+    checked('announce the policy', libbpf().mapUpdate(dataMap(this.object), Buffer.alloc(4), value, 0));
   }
 
   close(): void {

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { FAMILY, MAP_NAMES, MAPS } from '../layouts.js';
-import type { SfcflowKey, SfcflowValue, SfcselectKey } from '../records.js';
+import { EMPTY_FLOW, type SfcflowKey, type SfcflowValue, type SfcselectKey } from '../records.js';
 import { mapCodecs, PerCpuMap, perCpuStride, typedMaps } from '../typed.js';
 import { ArrayMap } from './array-map.js';
 import { createMemoryStore } from './store.js';
@@ -20,23 +20,20 @@ function selector(destination: Uint8Array, bits: number, port = 0, family: numbe
   return { prefix_len: 64 + bits, endpoint: 3783, family, flags: 1, port, protocol: 6, address: destination };
 }
 
-const noHops = { previous_hop: address(), next_hop: address(), previous_family: 0, next_family: 0 };
-const noTraffic = { last_seen: 0, packets: 0, bytes: 0, reply_packets: 0, reply_bytes: 0 };
 const atSource: SfcflowValue = {
+  ...EMPTY_FLOW,
   path: FIREWALL,
   next_path: FIREWALL,
-  ...noHops,
+  endpoint: 3783,
   generation: 1,
   role: 1,
   flags: 1,
   ttl: 64,
-  tcp_state: 0,
-  ...noTraffic,
 };
 
 function flow(port: number): SfcflowKey {
   return {
-    endpoint: 3783,
+    ifindex: 12,
     family: 1,
     protocol: 6,
     address_a: address(10, 8, 0, 2),

@@ -113,11 +113,14 @@ static __always_inline enum reason read_inner(struct __sk_buff *skb, const struc
                                               struct packet *inner, enum parse_result *result)
 {
 	__u32 offset = ETH_HLEN + envelope->length;
-	__u8 version;
+	__u8 *version;
 
-	if (bpf_skb_load_bytes(skb, offset, &version, 1) || outer->length <= envelope->length)
+	if (outer->length <= envelope->length || ensure(skb, offset + sizeof(*version)))
 		return REASON_INNER_MALFORMED;
-	if (version >> 4 != 4)
+	version = frame_start(skb) + offset;
+	if ((void *)(version + 1) > frame_end(skb))
+		return REASON_INNER_MALFORMED;
+	if (*version >> 4 != 4)
 		return REASON_NEXT_PROTOCOL;
 	*result = parse_ipv4(skb, offset, outer->length - envelope->length, inner);
 	return *result == PARSE_MALFORMED ? REASON_INNER_MALFORMED : 0;

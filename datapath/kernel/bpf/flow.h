@@ -9,7 +9,7 @@
 #include "packet.h"
 
 /* Fills the key; true when the packet runs from a to b. */
-static __always_inline bool flow_key(struct sfcflow_key *key, __u16 endpoint, const struct packet *packet)
+static __always_inline bool flow_key(struct sfcflow_key *key, __u32 ifindex, const struct packet *packet)
 {
 	bool a_to_b = true;
 
@@ -25,9 +25,10 @@ static __always_inline bool flow_key(struct sfcflow_key *key, __u16 endpoint, co
 	else
 		a_to_b = bpf_ntohs(packet->source_port) <= bpf_ntohs(packet->destination_port);
 
-	key->endpoint = endpoint;
+	key->ifindex = ifindex;
 	key->family = packet->family;
 	key->protocol = packet->protocol;
+	key->pad[0] = key->pad[1] = 0;
 	if (a_to_b) {
 		*(struct address *)key->address_a = packet->source;
 		*(struct address *)key->address_b = packet->destination;
@@ -47,9 +48,20 @@ static __always_inline bool is_forward(const struct sfcflow_value *flow, bool a_
 	return !!(flow->flags & FLOW_FLAG_FORWARD_A_TO_B) == a_to_b;
 }
 
+/* Low 32 bits of jiffies: a plain load where the clock is a call. */
+static __always_inline __u32 tick(void)
+{
+	return bpf_jiffies64();
+}
+
 static __always_inline void flow_touch(struct sfcflow_value *flow, bool forward, __u16 bytes)
 {
-	flow->last_seen = bpf_ktime_get_coarse_ns();
+	__u32 now = tick();
+
+	if (flow->last_tick != now || flow->last_seen == 0) {
+		flow->last_tick = now;
+		flow->last_seen = bpf_ktime_get_coarse_ns();
+	}
 	if (forward) {
 		__sync_fetch_and_add(&flow->packets, 1);
 		__sync_fetch_and_add(&flow->bytes, bytes);

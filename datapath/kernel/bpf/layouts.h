@@ -125,62 +125,92 @@ _Static_assert(__builtin_offsetof(struct sfcbackend_value, pad) == 17, "sfcbacke
 
 /* sfcflow (lru-hash): Live flows: one entry a flow and endpoint, found by the packets of both directions. */
 struct sfcflow_key {
-	__u16 endpoint;     /* endpoint id */
+	__u32 ifindex;      /* host side of the pod's interface: known without a look-up, and never reused while the node is up */
 	__u8 family;        /* family of both addresses */
 	__u8 protocol;      /* IP protocol number */
+	__u8 pad[2];        /* zero */
 	__u8 address_a[16]; /* the lower of the two (address, port) pairs, compared as bytes */
 	__u8 address_b[16]; /* the higher one */
 	__be16 port_a;      /* port that belongs to address_a */
 	__be16 port_b;      /* port that belongs to address_b */
 };
-_Static_assert(sizeof(struct sfcflow_key) == 40, "sfcflow_key is 40 bytes");
-_Static_assert(__builtin_offsetof(struct sfcflow_key, endpoint) == 0, "sfcflow_key.endpoint stands at 0");
-_Static_assert(__builtin_offsetof(struct sfcflow_key, family) == 2, "sfcflow_key.family stands at 2");
-_Static_assert(__builtin_offsetof(struct sfcflow_key, protocol) == 3, "sfcflow_key.protocol stands at 3");
-_Static_assert(__builtin_offsetof(struct sfcflow_key, address_a) == 4, "sfcflow_key.address_a stands at 4");
-_Static_assert(__builtin_offsetof(struct sfcflow_key, address_b) == 20, "sfcflow_key.address_b stands at 20");
-_Static_assert(__builtin_offsetof(struct sfcflow_key, port_a) == 36, "sfcflow_key.port_a stands at 36");
-_Static_assert(__builtin_offsetof(struct sfcflow_key, port_b) == 38, "sfcflow_key.port_b stands at 38");
+_Static_assert(sizeof(struct sfcflow_key) == 44, "sfcflow_key is 44 bytes");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, ifindex) == 0, "sfcflow_key.ifindex stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, family) == 4, "sfcflow_key.family stands at 4");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, protocol) == 5, "sfcflow_key.protocol stands at 5");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, pad) == 6, "sfcflow_key.pad stands at 6");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, address_a) == 8, "sfcflow_key.address_a stands at 8");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, address_b) == 24, "sfcflow_key.address_b stands at 24");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, port_a) == 40, "sfcflow_key.port_a stands at 40");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, port_b) == 42, "sfcflow_key.port_b stands at 42");
 
 struct sfcflow_value {
-	__be32 path;           /* path the packets arrive on; at a source, the path chosen */
-	__be32 next_path;      /* path that forward packets leave with */
-	__u8 previous_hop[16]; /* outer source of the forward packets */
-	__u8 next_hop[16];     /* outer destination of the forward packets */
-	__u32 generation;      /* policy generation of the endpoint when the next hop was decided */
-	__u8 role;             /* 1 = source, 2 = function, 3 = destination, 4 = inbound */
-	__u8 flags;            /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved */
-	__u8 previous_family;  /* family of previous_hop */
-	__u8 next_family;      /* family of next_hop */
-	__u8 ttl;              /* NSH TTL of the last forward packet on arrival; 64 at a source */
-	__u8 tcp_state;        /* reserved for TCP tracking; zero */
-	__u8 pad[2];           /* zero */
-	__u8 pad2[4];          /* zero */
-	__u64 last_seen;       /* coarse monotonic clock, ns */
-	__u64 packets;         /* forward packets */
-	__u64 bytes;           /* forward bytes, inner IP length */
-	__u64 reply_packets;   /* reply packets */
-	__u64 reply_bytes;     /* reply bytes, inner IP length */
+	__be32 path;                      /* path the packets arrive on; at a source, the path chosen */
+	__be32 next_path;                 /* path that forward packets leave with */
+	__u8 previous_hop[16];            /* outer source of the forward packets */
+	__u8 next_hop[16];                /* outer destination of the forward packets */
+	__u8 local[16];                   /* the endpoint's own address of the outer family: outer source of what it sends */
+	__u16 endpoint;                   /* endpoint id */
+	__u8 role;                        /* 1 = source, 2 = function, 3 = destination, 4 = inbound */
+	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved */
+	__u8 previous_family;             /* family of previous_hop */
+	__u8 next_family;                 /* family of next_hop */
+	__u8 ttl;                         /* NSH TTL of the last forward packet on arrival; 64 at a source */
+	__u8 tcp_state;                   /* reserved for TCP tracking; zero */
+	__u32 generation;                 /* policy generation of the endpoint when the next hop was decided */
+	__u32 epoch;                      /* epoch of the node's policy when the generation was compared last */
+	__u64 last_seen;                  /* coarse monotonic clock, ns */
+	__u32 last_tick;                  /* jiffies of last_seen, low 32 bits: the clock is read once a tick, not once a packet */
+	__u8 local_family;                /* family of local */
+	__u8 pad[3];                      /* zero */
+	__u64 packets;                    /* forward packets */
+	__u64 bytes;                      /* forward bytes, inner IP length */
+	__u64 reply_packets;              /* reply packets */
+	__u64 reply_bytes;                /* reply bytes, inner IP length */
+	__u32 next_ifindex;               /* interface that leads to the next hop; 0 = look it up */
+	__u32 next_checked;               /* jiffies of the look-up, low 32 bits */
+	__u32 next_mtu;                   /* MTU of that interface, bytes */
+	__u8 next_destination_mac[6];     /* Ethernet destination */
+	__u8 next_source_mac[6];          /* Ethernet source */
+	__u32 previous_ifindex;           /* interface that leads to the previous hop; 0 = look it up */
+	__u32 previous_checked;           /* jiffies of the look-up, low 32 bits */
+	__u32 previous_mtu;               /* MTU of that interface, bytes */
+	__u8 previous_destination_mac[6]; /* Ethernet destination */
+	__u8 previous_source_mac[6];      /* Ethernet source */
 };
-_Static_assert(sizeof(struct sfcflow_value) == 96, "sfcflow_value is 96 bytes");
+_Static_assert(sizeof(struct sfcflow_value) == 168, "sfcflow_value is 168 bytes");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, path) == 0, "sfcflow_value.path stands at 0");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, next_path) == 4, "sfcflow_value.next_path stands at 4");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, previous_hop) == 8, "sfcflow_value.previous_hop stands at 8");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, next_hop) == 24, "sfcflow_value.next_hop stands at 24");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, generation) == 40, "sfcflow_value.generation stands at 40");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, role) == 44, "sfcflow_value.role stands at 44");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, flags) == 45, "sfcflow_value.flags stands at 45");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_family) == 46, "sfcflow_value.previous_family stands at 46");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, next_family) == 47, "sfcflow_value.next_family stands at 47");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, ttl) == 48, "sfcflow_value.ttl stands at 48");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, tcp_state) == 49, "sfcflow_value.tcp_state stands at 49");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, pad) == 50, "sfcflow_value.pad stands at 50");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, pad2) == 52, "sfcflow_value.pad2 stands at 52");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, last_seen) == 56, "sfcflow_value.last_seen stands at 56");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, packets) == 64, "sfcflow_value.packets stands at 64");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, bytes) == 72, "sfcflow_value.bytes stands at 72");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_packets) == 80, "sfcflow_value.reply_packets stands at 80");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_bytes) == 88, "sfcflow_value.reply_bytes stands at 88");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, local) == 40, "sfcflow_value.local stands at 40");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, endpoint) == 56, "sfcflow_value.endpoint stands at 56");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, role) == 58, "sfcflow_value.role stands at 58");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, flags) == 59, "sfcflow_value.flags stands at 59");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_family) == 60, "sfcflow_value.previous_family stands at 60");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_family) == 61, "sfcflow_value.next_family stands at 61");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, ttl) == 62, "sfcflow_value.ttl stands at 62");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, tcp_state) == 63, "sfcflow_value.tcp_state stands at 63");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, generation) == 64, "sfcflow_value.generation stands at 64");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, epoch) == 68, "sfcflow_value.epoch stands at 68");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, last_seen) == 72, "sfcflow_value.last_seen stands at 72");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, last_tick) == 80, "sfcflow_value.last_tick stands at 80");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, local_family) == 84, "sfcflow_value.local_family stands at 84");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, pad) == 85, "sfcflow_value.pad stands at 85");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, packets) == 88, "sfcflow_value.packets stands at 88");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, bytes) == 96, "sfcflow_value.bytes stands at 96");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_packets) == 104, "sfcflow_value.reply_packets stands at 104");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_bytes) == 112, "sfcflow_value.reply_bytes stands at 112");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_ifindex) == 120, "sfcflow_value.next_ifindex stands at 120");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_checked) == 124, "sfcflow_value.next_checked stands at 124");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_mtu) == 128, "sfcflow_value.next_mtu stands at 128");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_destination_mac) == 132, "sfcflow_value.next_destination_mac stands at 132");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_source_mac) == 138, "sfcflow_value.next_source_mac stands at 138");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_ifindex) == 144, "sfcflow_value.previous_ifindex stands at 144");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_checked) == 148, "sfcflow_value.previous_checked stands at 148");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_mtu) == 152, "sfcflow_value.previous_mtu stands at 152");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_destination_mac) == 156, "sfcflow_value.previous_destination_mac stands at 156");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_source_mac) == 162, "sfcflow_value.previous_source_mac stands at 162");
 
 /* endpoint (hash): The pods of this node by the host side of their interface. */
 struct endpoint_key {

@@ -32,5 +32,11 @@ SFC_MAP(endpoint, BPF_MAP_TYPE_HASH, 0, ENDPOINT_CAPACITY);
 SFC_MAP(peer, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, PEER_CAPACITY);
 SFC_ARRAY(metrics, BPF_MAP_TYPE_PERCPU_ARRAY, METRICS_CAPACITY);
 
+/*
+ * Changes whenever the agent has written endpoint entries. A flow that was checked in this epoch
+ * needs no look-up of its endpoint; one that was not compares generations and takes the epoch over.
+ */
+volatile __u32 policy_epoch SEC(".data.policy") = 0;
+
 /* Set by the loader before the program is loaded; host order. */
 const volatile __u16 steering_port = 7081;

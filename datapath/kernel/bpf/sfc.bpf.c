@@ -30,45 +30,65 @@ static __always_inline int drop(enum reason reason, enum direction direction, __
 	return VERDICT_DROP;
 }
 
-static __always_inline int encapsulate(struct __sk_buff *skb, const struct endpoint_value *source, const struct packet *packet,
-                                       const __u8 *hop, __be32 path, __u8 ttl, bool reply, enum reason reason)
+/* A UDP packet to the steering port; of later fragments nobody can say. */
+static __always_inline bool is_steering(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_UDP && packet->destination_port == bpf_htons(steering_port) &&
+	       packet->fragment != FRAGMENT_LATER;
+}
+
+/* Sends the packet to a hop of its flow. Only endpoints that have an IPv4 address come to have flows. */
+static __always_inline int encapsulate(struct __sk_buff *skb, const struct packet *packet, const struct sfcflow_value *flow,
+                                       const __u8 *hop, __be32 path, __u8 ttl, bool reply, struct route *route, enum reason reason)
 {
 	struct tunnel tunnel = {
-		.source = *(__be32 *)source->ipv4,
+		.source = *(__be32 *)flow->local,
 		.destination = *(__be32 *)hop,
 		.path = path,
 		.ttl = ttl,
 		.reply = reply,
 	};
 
-	if (!(source->flags & ENDPOINT_FLAG_IPV4))
-		return drop(REASON_NO_ADDRESS, DIRECTION_FROM_POD, packet->length);
-	return steer(skb, packet, &tunnel, reason);
+	return steer(skb, packet, &tunnel, route, reason);
 }
 
 /*
- * A fragment of a flow that steering would take: until fragments are tracked none may slip past the
- * functions, so it is dropped and counted. Later fragments carry no port; an endpoint that selects
- * by port loses those that its all-ports selectors do not settle.
+ * What is no whole TCP or UDP packet, or claims to be steering traffic. A fragment of a flow that
+ * steering would take is dropped and counted: until fragments are tracked none may slip past the
+ * functions. Later fragments carry no port; an endpoint that selects by port loses those that its
+ * all-ports selectors do not settle.
  */
-static __noinline int from_pod_fragment(struct __sk_buff *skb, const struct endpoint_value *source, const struct packet *packet)
+static __noinline int from_pod_exception(struct __sk_buff *skb, const struct packet *packet, int parsed)
 {
-	if (!source || !packet)
-		return VERDICT_DROP;
+	struct endpoint_value *source;
+
+	if (!packet || parsed == PARSE_OTHER_PROTOCOL)
+		return VERDICT_PASS;
+	source = find_endpoint(skb);
+	if (!source)
+		return VERDICT_PASS;
+	if (parsed == PARSE_MALFORMED)
+		return source->flags & SELECTS ? drop(REASON_MALFORMED, DIRECTION_FROM_POD, skb->len - ETH_HLEN) : VERDICT_PASS;
+	if (is_steering(packet))
+		return drop(REASON_SPOOFED_ENCAP, DIRECTION_FROM_POD, packet->length);
 	if (classify(source, packet) ||
 	    (packet->fragment == FRAGMENT_LATER && (source->flags & ENDPOINT_FLAG_SELECTS_PORTS)))
 		return drop(REASON_FRAGMENT, DIRECTION_FROM_POD, packet->length);
 	return VERDICT_PASS;
 }
 
-/* A packet of no known flow: classify it as the endpoint's own egress. */
-static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct endpoint_value *source, const struct packet *packet,
-                                            const struct sfcflow_key *key, bool a_to_b, const struct sfcflow_value *kept)
+/* A packet of no known flow, or of one whose policy changed (`kept`): classify it as the endpoint's own egress. */
+static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct packet *packet, const struct sfcflow_key *key,
+                                            bool a_to_b, const struct sfcflow_value *kept)
 {
-	__be32 path = classify(source, packet);
+	struct endpoint_value *source = find_endpoint(skb);
 	struct decision decision = {};
 	struct sfcflow_value flow = {};
+	__be32 path;
 
+	if (!source)
+		return VERDICT_PASS;
+	path = classify(source, packet);
 	if (!path) {
 		if (kept) /* was steered, is no longer selected */
 			bpf_map_delete_elem(&sfcflow, key);
@@ -79,22 +99,28 @@ static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct 
 		count(decision.reason, DIRECTION_FROM_POD, packet->length);
 		return decision.hop == HOP_PLAIN ? VERDICT_PASS : VERDICT_DROP;
 	}
+	if (!(source->flags & ENDPOINT_FLAG_IPV4))
+		return drop(REASON_NO_ADDRESS, DIRECTION_FROM_POD, packet->length);
 	if (kept) /* a new generation of policy, the same flow: its counters go on */
 		flow = *kept;
 	flow.path = path;
+	*(__be32 *)flow.local = *(__be32 *)source->ipv4;
+	flow.local_family = FAMILY_IPV4;
+	flow.endpoint = source->id;
 	flow.role = FLOW_ROLE_SOURCE;
 	flow.flags = a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0;
 	flow.ttl = NSH_TTL_MAX;
 	remember(&flow, &decision, source->generation);
+	flow.epoch = policy_epoch;
 	flow_touch(&flow, true, packet->length);
 	bpf_map_update_elem(&sfcflow, key, &flow, BPF_ANY);
-	return encapsulate(skb, source, packet, flow.next_hop, path, NSH_TTL_CLASSIFIER, false, decision.reason);
+	return encapsulate(skb, packet, &flow, flow.next_hop, path, NSH_TTL_CLASSIFIER, false, NULL, decision.reason);
 }
 
+/* Established flows take the straight way down: one look-up, no matter what is selected. */
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
-	struct endpoint_value *source;
 	struct sfcflow_value *flow;
 	struct sfcflow_key key;
 	struct packet packet;
@@ -103,24 +129,14 @@ int from_pod(struct __sk_buff *skb)
 
 	if (skb->protocol != bpf_htons(ETH_P_IP))
 		return VERDICT_PASS;
-	source = find_endpoint(skb);
-	if (!source)
-		return VERDICT_PASS;
 	parsed = parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet);
-	if (parsed == PARSE_MALFORMED)
-		return source->flags & SELECTS ? drop(REASON_MALFORMED, DIRECTION_FROM_POD, skb->len - ETH_HLEN) : VERDICT_PASS;
-	if (parsed == PARSE_OTHER_PROTOCOL)
-		return VERDICT_PASS;
-	if (packet.protocol == IPPROTO_UDP && packet.destination_port == bpf_htons(steering_port) &&
-	    packet.fragment != FRAGMENT_LATER)
-		return drop(REASON_SPOOFED_ENCAP, DIRECTION_FROM_POD, packet.length);
-	if (packet.fragment != FRAGMENT_NONE)
-		return from_pod_fragment(skb, source, &packet);
+	if (parsed != PARSE_OK || packet.fragment != FRAGMENT_NONE || is_steering(&packet))
+		return from_pod_exception(skb, &packet, parsed);
 
-	a_to_b = flow_key(&key, source->id, &packet);
+	a_to_b = flow_key(&key, skb->ifindex, &packet);
 	flow = bpf_map_lookup_elem(&sfcflow, &key);
 	if (!flow)
-		return from_pod_unknown(skb, source, &packet, &key, a_to_b, NULL);
+		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL);
 
 	if (!is_forward(flow, a_to_b)) {
 		/* A reply: back to where the forward packets came from. What came in plain goes out plain. */
@@ -128,33 +144,38 @@ int from_pod(struct __sk_buff *skb)
 			return VERDICT_PASS;
 		flow_touch(flow, false, packet.length);
 		/* The hops that are left to the classifier: a reply cannot circle, whatever was recorded. */
-		return encapsulate(skb, source, &packet, flow->previous_hop, flow->path, NSH_TTL_MAX - flow->ttl, true,
-		                   REASON_STEERED_REPLY);
+		return encapsulate(skb, &packet, flow, flow->previous_hop, flow->path, NSH_TTL_MAX - flow->ttl, true,
+		                   ROUTE_AT(flow, previous), REASON_STEERED_REPLY);
 	}
 
 	if (flow->role == FLOW_ROLE_DESTINATION || flow->role == FLOW_ROLE_INBOUND) /* the pod routes it on: its own egress */
-		return from_pod_unknown(skb, source, &packet, &key, a_to_b, NULL);
-	if (flow->role == FLOW_ROLE_SOURCE && flow->generation != source->generation)
-		return from_pod_unknown(skb, source, &packet, &key, a_to_b, flow);
-	if (flow->role == FLOW_ROLE_FUNCTION) {
-		if (flow->ttl <= 1)
-			return drop(REASON_NSH_TTL, DIRECTION_FROM_POD, packet.length);
+		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL);
+	if (flow->role == FLOW_ROLE_FUNCTION && flow->ttl <= 1)
+		return drop(REASON_NSH_TTL, DIRECTION_FROM_POD, packet.length);
+	if (flow->epoch != policy_epoch || !(flow->flags & FLOW_FLAG_RESOLVED)) {
+		struct endpoint_value *source = find_endpoint(skb);
+
+		if (!source)
+			return VERDICT_PASS;
 		if (!(flow->flags & FLOW_FLAG_RESOLVED) || flow->generation != source->generation) {
 			struct decision decision = {};
 
+			if (flow->role == FLOW_ROLE_SOURCE)
+				return from_pod_unknown(skb, &packet, &key, a_to_b, flow);
 			decide_after_function(&decision, source, &packet, flow);
 			if (decision.hop == HOP_DROP)
 				return drop(decision.reason, DIRECTION_FROM_POD, packet.length);
 			remember(flow, &decision, source->generation);
 		}
-		if (!(flow->flags & FLOW_FLAG_NEXT_HOP)) {
-			flow_touch(flow, true, packet.length);
-			count(REASON_LEFT_CLUSTER, DIRECTION_FROM_POD, packet.length);
-			return VERDICT_PASS;
-		}
+		flow->epoch = policy_epoch;
 	}
 	flow_touch(flow, true, packet.length);
-	return encapsulate(skb, source, &packet, flow->next_hop, flow->next_path, flow->ttl - 1, false, established_reason(flow));
+	if (!(flow->flags & FLOW_FLAG_NEXT_HOP)) {
+		count(REASON_LEFT_CLUSTER, DIRECTION_FROM_POD, packet.length);
+		return VERDICT_PASS;
+	}
+	return encapsulate(skb, &packet, flow, flow->next_hop, flow->next_path, flow->ttl - 1, false, ROUTE_AT(flow, next),
+	                   established_reason(flow));
 }
 
 /* Is the outer source one whose word counts? */
@@ -170,65 +191,87 @@ static __always_inline bool trusted(const struct envelope *envelope)
 
 /* Remembers where a forward packet came from: the way back for its replies. */
 static __always_inline void record_arrival(const struct sfcflow_key *key, bool a_to_b, const struct envelope *envelope,
-                                           __u8 role)
+                                           const struct endpoint_value *target, __u8 role)
 {
 	struct sfcflow_value flow = {
 		.path = envelope->path,
 		.role = role,
 		.flags = FLOW_FLAG_PREVIOUS_HOP | (a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0),
 		.previous_family = FAMILY_IPV4,
+		.local_family = FAMILY_IPV4,
 		.ttl = envelope->ttl,
+		.endpoint = target->id,
 		.last_seen = bpf_ktime_get_coarse_ns(),
 	};
 
 	*(struct address *)flow.previous_hop = envelope->source;
+	*(__be32 *)flow.local = *(__be32 *)target->ipv4;
 	bpf_map_update_elem(&sfcflow, key, &flow, BPF_ANY);
 }
 
-/* A steering packet for this pod: validate, unwrap, remember, deliver. */
-static __always_inline int to_pod_steered(struct __sk_buff *skb, const struct endpoint_value *target, const struct packet *outer)
+/* Is the packet for this pod itself? Steering traffic to anybody else behind it is not ours to open. */
+static __always_inline bool is_for(const struct endpoint_value *target, const struct packet *packet)
 {
+	return (target->flags & ENDPOINT_FLAG_IPV4) && packet->destination.word[0] == *(__be32 *)target->ipv4;
+}
+
+/* A steering packet for this pod: validate, unwrap, remember, deliver. */
+static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet *outer)
+{
+	struct endpoint_value *target = NULL;
 	struct envelope envelope;
 	struct packet inner = {};
 	struct sfcflow_key key;
 	struct sfcflow_value *flow = NULL;
 	enum parse_result parsed = PARSE_OTHER_PROTOCOL;
-	enum reason reason;
+	enum reason reason = 0;
 	bool a_to_b = false, known = false, has_ports;
 	__u8 role;
 
-	reason = open_envelope(skb, outer, &envelope);
+	if (outer->header_length != sizeof(struct iphdr) || outer->fragment != FRAGMENT_NONE)
+		reason = REASON_OUTER_MALFORMED;
+	if (!reason)
+		reason = open_envelope(skb, outer, &envelope);
 	if (!reason)
 		reason = read_inner(skb, outer, &envelope, &inner, &parsed);
-	if (reason)
-		return drop(reason, DIRECTION_TO_POD, outer->length);
-	if ((envelope.tos & ECN_MASK) == ECN_CE && (inner.tos & ECN_MASK) == 0)
-		return drop(REASON_ECN, DIRECTION_TO_POD, outer->length);
+	if (!reason && (envelope.tos & ECN_MASK) == ECN_CE && (inner.tos & ECN_MASK) == 0)
+		reason = REASON_ECN;
+	if (reason) {
+		target = find_endpoint(skb);
+		return target && is_for(target, outer) ? drop(reason, DIRECTION_TO_POD, outer->length) : VERDICT_PASS;
+	}
 
 	role = (bpf_ntohl(envelope.path) & 0xff) ? FLOW_ROLE_FUNCTION : FLOW_ROLE_DESTINATION;
 	has_ports = parsed == PARSE_OK && inner.fragment == FRAGMENT_NONE;
 	if (has_ports) {
-		a_to_b = flow_key(&key, target->id, &inner);
+		a_to_b = flow_key(&key, skb->ifindex, &inner);
 		flow = bpf_map_lookup_elem(&sfcflow, &key);
 	}
-	if (flow && envelope.reply)
-		known = (flow->flags & FLOW_FLAG_NEXT_HOP) && !is_forward(flow, a_to_b) &&
-		        same_address(&envelope.source, flow->next_hop);
-	else if (flow)
-		known = flow->role == role && flow->path == envelope.path && is_forward(flow, a_to_b) &&
-		        same_address(&envelope.source, flow->previous_hop);
+	if (flow && outer->destination.word[0] == *(__be32 *)flow->local) {
+		if (envelope.reply)
+			known = (flow->flags & FLOW_FLAG_NEXT_HOP) && !is_forward(flow, a_to_b) &&
+			        same_address(&envelope.source, flow->next_hop);
+		else
+			known = flow->role == role && flow->path == envelope.path && is_forward(flow, a_to_b) &&
+			        same_address(&envelope.source, flow->previous_hop);
+	}
 	/* A hop that the flow entry already names was a peer when it was recorded: no second look-up. */
-	if (!known && !trusted(&envelope))
-		return drop(REASON_NOT_A_PEER, DIRECTION_TO_POD, outer->length);
+	if (!known) {
+		target = find_endpoint(skb);
+		if (!target || !is_for(target, outer))
+			return VERDICT_PASS;
+		if (!trusted(&envelope))
+			return drop(REASON_NOT_A_PEER, DIRECTION_TO_POD, outer->length);
+	}
 
 	reason = unwrap(skb, &envelope, &inner);
 	if (reason)
 		return drop(reason, DIRECTION_TO_POD, outer->length);
 	if (has_ports && !envelope.reply) {
-		if (known)
+		if (!known && target)
+			record_arrival(&key, a_to_b, &envelope, target, role);
+		else if (flow && flow->ttl != envelope.ttl)
 			flow->ttl = envelope.ttl;
-		else
-			record_arrival(&key, a_to_b, &envelope, role);
 	} else if (known && flow->role == FLOW_ROLE_SOURCE) {
 		flow_touch(flow, false, inner.length);
 	}
@@ -242,20 +285,23 @@ static __always_inline int to_pod_steered(struct __sk_buff *skb, const struct en
  * the flow as inbound. TCP: the SYN only, so that a flow whose steering entry was evicted is never
  * taken for an inbound one in its middle.
  */
-static __noinline int to_pod_plain(struct __sk_buff *skb, const struct endpoint_value *target, const struct packet *packet)
+static __noinline int to_pod_plain(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct sfcflow_value flow = {.role = FLOW_ROLE_INBOUND, .flags = FLOW_FLAG_RESOLVED};
+	struct sfcflow_value flow = {.role = FLOW_ROLE_INBOUND, .flags = FLOW_FLAG_RESOLVED, .local_family = FAMILY_IPV4};
+	struct endpoint_value *target;
 	struct sfcflow_key key;
 
-	if (!target || !packet)
-		return VERDICT_PASS;
-	if (!(target->flags & SELECTS) || packet->fragment != FRAGMENT_NONE || !same_address(&packet->destination, (const __u8[16]){
-			target->ipv4[0], target->ipv4[1], target->ipv4[2], target->ipv4[3]}))
+	if (!packet || packet->fragment != FRAGMENT_NONE)
 		return VERDICT_PASS;
 	if (packet->protocol == IPPROTO_TCP && (packet->tcp_flags & (TCP_FLAG_SYN_BIT | TCP_FLAG_ACK_BIT)) != TCP_FLAG_SYN_BIT)
 		return VERDICT_PASS;
-	if (flow_key(&key, target->id, packet))
+	target = find_endpoint(skb);
+	if (!target || !(target->flags & SELECTS) || !is_for(target, packet))
+		return VERDICT_PASS;
+	if (flow_key(&key, skb->ifindex, packet))
 		flow.flags |= FLOW_FLAG_FORWARD_A_TO_B;
+	*(__be32 *)flow.local = *(__be32 *)target->ipv4;
+	flow.endpoint = target->id;
 	flow_touch(&flow, true, packet->length);
 	bpf_map_update_elem(&sfcflow, &key, &flow, BPF_NOEXIST); /* a known flow stays what it is */
 	return VERDICT_PASS;
@@ -264,22 +310,13 @@ static __noinline int to_pod_plain(struct __sk_buff *skb, const struct endpoint_
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
-	struct endpoint_value *target;
 	struct packet packet;
 
 	if (skb->protocol != bpf_htons(ETH_P_IP))
 		return VERDICT_PASS;
-	target = find_endpoint(skb);
-	if (!target)
-		return VERDICT_PASS;
 	if (parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet) != PARSE_OK || packet.fragment == FRAGMENT_LATER)
 		return VERDICT_PASS;
-	if (packet.protocol != IPPROTO_UDP || packet.destination_port != bpf_htons(steering_port) ||
-	    packet.destination.word[0] != *(__be32 *)target->ipv4)
-		return to_pod_plain(skb, target, &packet);
-	if (packet.header_length != sizeof(struct iphdr) || packet.fragment != FRAGMENT_NONE)
-		return drop(REASON_OUTER_MALFORMED, DIRECTION_TO_POD, packet.length);
-	return to_pod_steered(skb, target, &packet);
+	return is_steering(&packet) ? to_pod_steered(skb, &packet) : to_pod_plain(skb, &packet);
 }
 
 char _license[] SEC("license") = "GPL";

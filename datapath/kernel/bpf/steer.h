@@ -99,6 +99,7 @@ static __always_inline void decide_after_function(struct decision *decision, con
 static __always_inline void remember(struct sfcflow_value *flow, const struct decision *decision, __u32 generation)
 {
 	flow->next_path = decision->path;
+	flow->next_ifindex = 0; /* the route was another hop's */
 	if (decision->hop == HOP_ENCAPSULATE) {
 		*(struct address *)flow->next_hop = decision->next_hop;
 		flow->next_family = decision->next_family;
