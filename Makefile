@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 BPF_SOURCES := $(wildcard datapath/kernel/bpf/*.c datapath/kernel/bpf/*.h)
 BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
+FLOOR_OBJECT := dist/bench/floor.bpf.o
+BPF_CFLAGS = -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH))
 CLANG ?= clang
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 STAMP := node_modules/.installed
@@ -20,13 +22,18 @@ $(STAMP): package.json package-lock.json
 	npm ci
 	@touch $@
 
-build: setup $(BPF_OBJECT) ## compile the TypeScript and the BPF program to dist/
+build: setup $(BPF_OBJECT) $(FLOOR_OBJECT) ## compile the TypeScript and the BPF program to dist/
 	@npx tsc -p tsconfig.build.json
 
 $(BPF_OBJECT): $(BPF_SOURCES)
 	@tools/setup.sh
 	@mkdir -p $(@D)
-	$(CLANG) -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -c datapath/kernel/bpf/sfc.bpf.c -o $@
+	$(CLANG) $(BPF_CFLAGS) -c datapath/kernel/bpf/sfc.bpf.c -o $@
+
+$(FLOOR_OBJECT): bench/floor.bpf.c
+	@tools/setup.sh
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 generate: build ## write the generated files anew (C headers, reference tables)
 	@node dist/tools/generate-layouts.js
@@ -42,6 +49,15 @@ format: $(STAMP) ## put the sources into the project's format
 
 test: check ## every check and every test (as root: with real kernel programs and network namespaces)
 	@npx vitest run
+
+bench: build ## ns a packet beside a floor, steered against plain throughput, the agent's memory (as root)
+	@node dist/bench/main.js $(BENCH)
+
+demo: build ## the walkthrough with real packets between namespaces (as root); KEEP=1 leaves it running
+	@node dist/demo/main.js
+
+demo-clean: build ## remove what a kept or killed demo left
+	@node dist/demo/main.js --clean
 
 clean: ## remove what was built
 	rm -rf dist .cache

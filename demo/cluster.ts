@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusView } from '../agent/view.js';
 import { SfcError } from '../errors/index.js';
-import { writeManifests } from './manifests.js';
+import { type Manifest, writeManifests } from './manifests.js';
 import { AGENT_PROGRAM, CLI_PROGRAM } from './project.js';
 import { type Background, type Blueprint, nodeNamed, run, startInNamespace, type Testbed } from './testbed/index.js';
 
@@ -58,11 +58,21 @@ export function expectedEntries(
   return { sfcselect: 2 * selected.length, sfcpath: 2, endpoint: pods.length };
 }
 
+export interface ClusterOptions {
+  /** More flags for every agent, for instance `['--attach', 'clsact']`. */
+  readonly flags?: readonly string[];
+  /** Chains and selectors in place of the walkthrough's. */
+  readonly policy?: readonly Manifest[];
+  /** Entries that a node must have before it counts as ready; by default the walkthrough's. */
+  readonly expected?: (node: string) => Readonly<Record<string, number>>;
+}
+
 /** Writes the manifests and starts an agent on every node. Ready is what `ready()` waits for. */
-export async function startCluster(testbed: Testbed): Promise<Cluster> {
+export async function startCluster(testbed: Testbed, options: ClusterOptions = {}): Promise<Cluster> {
   const bed = testbed.blueprint;
   const manifests = join(bed.directory, 'manifests');
-  await writeManifests(bed, manifests);
+  const expected = options.expected ?? ((node: string) => expectedEntries(bed, node));
+  await writeManifests(bed, manifests, options.policy);
   const agents = new Map<string, Background>();
 
   const cluster: Cluster = {
@@ -78,6 +88,7 @@ export async function startCluster(testbed: Testbed): Promise<Cluster> {
         `--${flag}`,
         value,
       ]);
+      argv.push(...(options.flags ?? []));
       try {
         const agent = startInNamespace(nodeNamed(bed, node).namespace, [process.execPath, AGENT_PROGRAM, ...argv], {
           stdout: output,
@@ -98,7 +109,11 @@ export async function startCluster(testbed: Testbed): Promise<Cluster> {
     async ready({ timeout = 30_000, signal } = {}) {
       const end = Date.now() + timeout;
       for (const { name } of bed.nodes) {
-        for (let missing = await missingOn(cluster, name); missing !== ''; missing = await missingOn(cluster, name)) {
+        for (
+          let missing = await missingOn(cluster, name, expected(name));
+          missing !== '';
+          missing = await missingOn(cluster, name, expected(name))
+        ) {
           signal?.throwIfAborted();
           const { exitCode, signalCode } = cluster.agent(name).child;
           const gone = exitCode !== null || signalCode !== null;
@@ -128,7 +143,7 @@ export async function startCluster(testbed: Testbed): Promise<Cluster> {
 }
 
 /** What the node still lacks, in words; empty when nothing. */
-async function missingOn(cluster: Cluster, node: string): Promise<string> {
+async function missingOn(cluster: Cluster, node: string, expected: Readonly<Record<string, number>>): Promise<string> {
   let status: StatusView;
   try {
     status = await cluster.status(node);
@@ -137,9 +152,9 @@ async function missingOn(cluster: Cluster, node: string): Promise<string> {
   }
   if (!status.ready) return status.notReady;
   if (status.reconcile.error !== '') return status.reconcile.error;
-  for (const [map, expected] of Object.entries(expectedEntries(cluster.testbed.blueprint, node))) {
+  for (const [map, wanted] of Object.entries(expected)) {
     const entries = status.maps.find(({ name }) => name === map)?.entries ?? 0;
-    if (entries < expected) return `${map} has ${entries} of ${expected} entries`;
+    if (entries < wanted) return `${map} has ${entries} of ${wanted} entries`;
   }
   return '';
 }

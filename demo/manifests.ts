@@ -45,20 +45,20 @@ export function worldOf(bed: Blueprint): readonly Manifest[] {
 }
 
 /**
- * Writes `world.yaml` and the walkthrough's ServiceFunctionChain.yaml and TrafficSelector.yaml to a
- * directory, each in one step, so that a watching agent never reads half a file.
+ * Writes `world.yaml` and the walkthrough's ServiceFunctionChain.yaml and TrafficSelector.yaml, or
+ * `policy.yaml` in their place, to a directory, each in one step, so that a watching agent never
+ * reads half a file.
  */
-export async function writeManifests(bed: Blueprint, directory: string): Promise<void> {
+export async function writeManifests(bed: Blueprint, directory: string, policy?: readonly Manifest[]): Promise<void> {
   await mkdir(directory, { recursive: true });
   const place = async (name: string, write: (draft: string) => Promise<void>): Promise<void> => {
     const draft = join(directory, `.${name}.draft`);
     await write(draft);
     await rename(draft, join(directory, name));
   };
-  const world = worldOf(bed)
-    .map((manifest) => stringify(manifest))
-    .join('---\n');
-  await place('world.yaml', (draft) => writeFile(draft, world));
+  const text = (manifests: readonly Manifest[]) => manifests.map((manifest) => stringify(manifest)).join('---\n');
+  await place('world.yaml', (draft) => writeFile(draft, text(worldOf(bed))));
+  if (policy !== undefined) return place('policy.yaml', (draft) => writeFile(draft, text(policy)));
   for (const name of ['ServiceFunctionChain.yaml', 'TrafficSelector.yaml']) {
     await place(name, (draft) => copyFile(join(WALKTHROUGH_MANIFESTS, name), draft));
   }

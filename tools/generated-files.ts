@@ -1,7 +1,8 @@
-/** Which files are generated from the map layouts and reasons, and whether the committed ones are current. */
+/** Which files are generated from the layouts, the reasons and the settings, and whether the committed ones are current. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { configurationReference } from '../agent/index.js';
 import { layoutsHeader, reasonsHeader } from './c-headers.js';
 import { mapsPage, reasonsPage } from './reference-tables.js';
 
@@ -16,6 +17,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
   return [
     { path: 'datapath/kernel/bpf/layouts.h', text: layoutsHeader() },
     { path: 'datapath/kernel/bpf/reasons.h', text: reasonsHeader() },
+    { path: 'docs/reference/configuration.md', text: configurationReference() },
     { path: 'docs/reference/maps.md', text: mapsPage() },
     { path: 'docs/reference/reasons.md', text: reasonsPage() },
   ];

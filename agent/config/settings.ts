@@ -30,6 +30,11 @@ export const settingsSchema = Type.Object(
       default: 'auto',
       description: 'What moves the packets. This version has `kernel` only; `auto` chooses it.',
     }),
+    attach: Type.Union([Type.Literal('auto'), Type.Literal('tcx'), Type.Literal('clsact')], {
+      default: 'auto',
+      description:
+        'How the programs hang on an interface: `tcx` links (Linux 6.6) or `clsact` filters; `auto` takes TCX where the kernel has it.',
+    }),
     discovery: Type.Union([Type.Literal('auto')], {
       default: 'auto',
       description: "How a pod's interface is found: `auto` follows routes, neighbours and bridges.",
@@ -68,9 +73,10 @@ type Declared = Static<typeof settingsSchema>;
 
 /** Settings with everything decided. */
 export type Settings = Readonly<
-  Omit<Declared, 'logLevel' | 'datapath' | 'discovery'> & {
+  Omit<Declared, 'logLevel' | 'datapath' | 'attach' | 'discovery'> & {
     logLevel: string;
     datapath: 'auto' | 'kernel' | 'userspace';
+    attach: 'auto' | 'tcx' | 'clsact';
     discovery: 'auto';
   }
 >;

@@ -77,6 +77,11 @@ function attachClsact(programFd: number, ifindex: number, program: ProgramName):
   checked(`attach ${program} to interface ${ifindex}`, libbpf().tcAttach(hook, tcOptions(programFd, BPF_TC_F_REPLACE)));
 }
 
+/** Removes our filter; an interface, a qdisc or a filter that is not there is fine. */
+function detachClsact(ifindex: number, program: ProgramName): void {
+  libbpf().tcDetach(tcHook(ifindex, CLSACT[program]), tcOptions(0, 0));
+}
+
 /** Takes over the pinned link, giving it this agent's program; false when there is none that still hangs on the interface. */
 function adoptLink(pins: PinDirectory, programFd: number, ifindex: number, program: ProgramName): boolean {
   const path = pins.linkPath(ifindex, program);
@@ -114,8 +119,13 @@ export function attachPrograms(
 ): void {
   for (const program of PROGRAM_NAMES) {
     try {
-      if (method === 'tcx') attachTcx(pins, programs[program], ifindex, program);
-      else attachClsact(programs[program], ifindex, program);
+      if (method === 'tcx') {
+        attachTcx(pins, programs[program], ifindex, program);
+        detachClsact(ifindex, program); // of an agent that ran with the other method: no packet passes two of us
+      } else {
+        attachClsact(programs[program], ifindex, program);
+        rmSync(pins.linkPath(ifindex, program), { force: true });
+      }
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new SfcError('BPF_ATTACH', `${program} on ${ifname} (${method}): ${why}`, { cause });
@@ -127,7 +137,7 @@ export function attachPrograms(
 export function detachPrograms(pins: PinDirectory, ifindex: number, method: AttachMethod): void {
   for (const program of PROGRAM_NAMES) {
     rmSync(pins.linkPath(ifindex, program), { force: true });
-    if (method === 'clsact') libbpf().tcDetach(tcHook(ifindex, CLSACT[program]), tcOptions(0, 0));
+    if (method === 'clsact') detachClsact(ifindex, program);
   }
 }
 

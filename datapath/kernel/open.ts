@@ -203,7 +203,8 @@ export function openKernelDatapath(options: KernelOptions): KernelDatapath {
   for (const fd of pinned.values()) closeFd(fd); // libbpf keeps its own copy
   const datapath = new KernelDatapath(loaded, pins, [...pinned.keys()], method);
   // Pinned links run the program of the agent before: give them this one at once.
-  for (const ifindex of linkedInterfaces(pins)) attachPrograms(pins, loaded.programs, ifindex, `interface ${ifindex}`, method);
+  if (method === 'tcx')
+    for (const ifindex of linkedInterfaces(pins)) attachPrograms(pins, loaded.programs, ifindex, `interface ${ifindex}`, method);
   return datapath;
 }
 

@@ -1,0 +1,41 @@
+/** How much memory does an agent hold at rest? One agent of the walkthrough, a while after it became ready. */
+
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startCluster } from '../demo/cluster.js';
+import { buildTestbed, walkthroughCast } from '../demo/testbed/index.js';
+import { median } from './statistics.js';
+
+/** Long enough for what only the start needed to be collected. */
+const REST_MS = 10_000;
+const SAMPLES = 5;
+
+/** Resident bytes, and how many of them are the process's own (/proc/PID/smaps_rollup). */
+async function residentBytes(pid: number): Promise<{ readonly resident: number; readonly own: number }> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const field = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(text)?.[1] ?? Number.NaN) * 1024;
+  return { resident: field('Rss'), own: field('Private_Clean') + field('Private_Dirty') };
+}
+
+export async function memoryReport(): Promise<string> {
+  const testbed = await buildTestbed(walkthroughCast({ prefix: 'sfc-bench' }));
+  try {
+    const cluster = await startCluster(testbed);
+    await cluster.ready();
+    await sleep(REST_MS);
+    const { pid } = await cluster.status('node1');
+    const samples: { readonly resident: number; readonly own: number }[] = [];
+    for (let taken = 0; taken < SAMPLES; taken++) {
+      samples.push(await residentBytes(pid));
+      await sleep(200);
+    }
+    await cluster.stop();
+    const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+    return [
+      `memory of one sfcd at rest (the walkthrough's node1, ${REST_MS / 1000} s after it became ready)`,
+      `  resident  ${mebibytes(median(samples.map(({ resident }) => resident)))} MiB, of which ${mebibytes(median(samples.map(({ own }) => own)))} MiB are its own`,
+    ].join('\n');
+  } finally {
+    await testbed.teardown();
+  }
+}
