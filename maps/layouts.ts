@@ -260,7 +260,7 @@ export const MAPS = {
     kind: 'array',
     key: backendKey,
     value: backendValue,
-    capacity: 131072,
+    capacity: 524288,
     doc: 'Maglev tables, one slice of slots a path.',
   },
   sfcflow: {
@@ -304,4 +304,4 @@ export const MAP_NAMES = Object.keys(MAPS) as MapName[];
  * Names the set of layouts above. Part of the pin path: state pinned by another layout is never
  * opened by mistake. Raise it with every change of a layout.
  */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;

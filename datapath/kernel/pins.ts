@@ -68,6 +68,7 @@ export class PinDirectory {
 
   /** Interfaces that have a pinned link. */
   linkedInterfaces(): number[] {
+    if (!existsSync(this.links)) return [];
     const found = readdirSync(this.links).map((name) => Number.parseInt(name, 10));
     return [...new Set(found)].filter(Number.isInteger);
   }

@@ -4,7 +4,7 @@
 #include <linux/types.h>
 
 /* Part of the pin path: state pinned by another layout is never opened by mistake. */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /* Bits before the address in an LPM key; they always match in full. */
 #define SELECT_STATIC_BITS 64
