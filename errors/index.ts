@@ -44,6 +44,15 @@ export const ERRORS = {
   },
   AGENT_UNREACHABLE: { hint: 'Is sfcd running? Name its socket with --socket or SFC_SOCKET.', status: 503, exit: 69 },
   NOT_FOUND: { hint: 'See `sfc --help` for what there is to list.', status: 404, exit: 66 },
+  BAD_REQUEST: { hint: 'GET /v1/openapi.json lists the paths and their parameters.', status: 400, exit: 64 },
+  NOT_READY: { hint: 'The agent keeps trying; `sfc status` and `sfc get problems` show what it waits for.', status: 503, exit: 75 },
+  USAGE: { hint: 'See `sfc --help`, or `sfc COMMAND --help`.', status: 400, exit: 64 },
+  INPUT_UNREADABLE: { hint: 'Name files, or directories of *.yaml, *.yml and *.json files.', status: 400, exit: 66 },
+  INTERNAL: {
+    hint: 'This is a fault of the program, not of its use; report it with the message and the log of sfcd.',
+    status: 500,
+    exit: 70,
+  },
   ALREADY_RUNNING: { hint: 'Another sfcd uses this run directory; stop it, or give this one its own --run-dir.', status: 409, exit: 73 },
   COMMAND_FAILED: { hint: 'A system command failed; its own words are above.', status: 500, exit: 71 },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -25,23 +25,39 @@ function joins(world: World): Map<string, Set<string>> {
   return next;
 }
 
-/** Every ring once, starting at its first chain by name. A chain that selects its own function's pods is none: it is left, not re-entered. */
+/** The shortest way from a chain back to itself; undefined when there is none. */
+function shortestRing(start: string, next: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
+  const cameFrom = new Map<string, string>();
+  const open = [start];
+  for (const chain of open) {
+    for (const follower of next.get(chain) ?? []) {
+      if (follower === start) {
+        const ring = [chain];
+        for (let at = chain; at !== start; ring.unshift(at)) at = cameFrom.get(at) as string;
+        return ring;
+      }
+      if (cameFrom.has(follower)) continue;
+      cameFrom.set(follower, chain);
+      open.push(follower);
+    }
+  }
+  return undefined;
+}
+
+/**
+ * The shortest ring of every chain that is on one, each ring once, starting at its first chain by
+ * name. Not all rings: chains that all follow each other have more of them than anybody could read.
+ * A chain that selects its own function's pods is none: it is left, not re-entered.
+ */
 export function findRings(world: World): Ring[] {
   const next = joins(world);
   const rings = new Map<string, Ring>();
-  const walk = (trail: readonly string[]): void => {
-    const last = trail.at(-1) as string;
-    for (const follower of next.get(last) ?? []) {
-      const start = trail.indexOf(follower);
-      if (start === -1) walk([...trail, follower]);
-      else {
-        const ring = trail.slice(start);
-        const first = ring.indexOf([...ring].sort()[0] as string);
-        const chains = [...ring.slice(first), ...ring.slice(0, first)];
-        rings.set(chains.join(' '), { chains });
-      }
-    }
-  };
-  for (const chain of next.keys()) walk([chain]);
+  for (const start of [...next.keys()].sort()) {
+    const ring = shortestRing(start, next);
+    if (ring === undefined) continue;
+    const first = ring.indexOf([...ring].sort()[0] as string);
+    const chains = [...ring.slice(first), ...ring.slice(0, first)];
+    rings.set(chains.join(' '), { chains });
+  }
   return [...rings.values()];
 }

@@ -1,0 +1,177 @@
+/** `sfcd`: the only module of the agent that touches the process. */
+
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { destination, type Logger, pino } from 'pino';
+import { stringify } from 'yaml';
+import { startApi } from '../api/index.js';
+import { type Datapath, openKernelDatapath } from '../datapath/index.js';
+import { SfcError } from '../errors/index.js';
+import { typedMaps } from '../maps/index.js';
+import { Agent } from './agent.js';
+import { fileAllocations, type LockFile, tryLock } from './allocation/index.js';
+import { type CommandLine, parseCommandLine, resolveSettings, type Settings } from './config/index.js';
+import { hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
+import { manifestReader, watchDirectory } from './sources/index.js';
+
+/** sysexits.h EX_SOFTWARE: an error that no code names. */
+const EXIT_UNKNOWN = 70;
+
+/** The directory with package.json, whether this runs compiled or not. */
+function projectRoot(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, 'package.json'))) {
+    const parent = dirname(directory);
+    if (parent === directory) throw new Error('no package.json above the program');
+    directory = parent;
+  }
+  return directory;
+}
+
+function readConfigFile(name: string | undefined): { name: string; text: string } | undefined {
+  if (name === undefined) return undefined;
+  try {
+    return { name, text: readFileSync(name, 'utf8') };
+  } catch (cause) {
+    throw new SfcError('CONFIG_INVALID', `${name}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function takeRunDirectory(settings: Settings): LockFile {
+  mkdirSync(settings.runDir, { recursive: true });
+  const path = join(settings.runDir, 'sfcd.lock');
+  const lock = tryLock(path);
+  if (typeof lock !== 'number') return lock;
+  throw new SfcError('ALREADY_RUNNING', `${path} is held by process ${lock}`);
+}
+
+function openDatapath(settings: Settings, root: string, reset: boolean): Datapath {
+  return openKernelDatapath({
+    object: join(root, 'dist/datapath/kernel/sfc.bpf.o'),
+    pinDirectory: settings.pinDir,
+    port: settings.port,
+    capacities: settings.maps,
+    reset,
+    ...(settings.attach === 'auto' ? {} : { method: settings.attach }),
+  });
+}
+
+/** Detaches everything and removes every pin, whatever version or capacities made them. */
+function removeEverything(settings: Settings, root: string, log: Logger): void {
+  let datapath: Datapath;
+  try {
+    datapath = openDatapath(settings, root, false);
+  } catch (error) {
+    if (!(error instanceof SfcError) || error.code !== 'PINNED_STATE') throw error;
+    log.warn({ code: error.code }, error.message);
+    datapath = openDatapath(settings, root, true);
+  }
+  // Where no link is pinned (clsact), the endpoint map alone knows the interfaces.
+  for (const [{ ifindex }] of typedMaps(datapath.store).endpoint.entries()) datapath.detach(ifindex);
+  datapath.remove();
+  datapath.close();
+  log.info({ pinDir: settings.pinDir }, 'everything is detached and every pin removed');
+}
+
+/** Runs until a signal; resolves when everything is closed and the programs alone go on. */
+async function run(settings: Settings, version: string, root: string, log: Logger): Promise<void> {
+  const datapath = openDatapath(settings, root, settings.resetPins);
+  log.info({ datapath: datapath.kind, adopted: datapath.adopted, pinDir: settings.pinDir }, 'datapath open');
+  const agent = new Agent({
+    version,
+    node: settings.nodeName,
+    pid: process.pid,
+    port: settings.port,
+    chosen: settings.datapath === 'auto' ? 'auto: the only datapath of this version' : 'configured',
+    where: settings.manifests,
+    intervalMs: settings.reconcileIntervalMs,
+    datapath,
+    discovery: hostDiscovery(runCommand, (ms) => wait(ms)),
+    allocations: fileAllocations(settings.allocations, settings.serviceCidr),
+    reader: manifestReader(),
+    log,
+    clock: { wall: () => new Date(), monotonic: () => performance.now() },
+  });
+  const api = await startApi({ view: agent, socketPath: settings.socket, log });
+  const monitor = startMonitor(
+    () => agent.hostChanged(),
+    (message, delayMs) => log.warn({ delayMs }, message),
+  );
+  const source = watchDirectory({
+    directory: settings.manifests,
+    rescanMs: settings.reconcileIntervalMs,
+    onContent: (content) => agent.sourceChanged(content),
+    onTrouble: (message) => agent.sourceTrouble(message),
+  });
+
+  const signal = await new Promise<NodeJS.Signals>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(name, () => {
+        resolve(name);
+        // Whoever asks twice does not want to wait; the kernel moves packets either way.
+        for (const second of ['SIGTERM', 'SIGINT'] as const) process.once(second, () => process.exit(1));
+      });
+    }
+  });
+  log.info({ signal }, 'stopping; what is attached stays and keeps steering');
+  monitor.stop();
+  await source.close();
+  await agent.close();
+  await api.close();
+  datapath.close();
+}
+
+function complain(error: unknown, log: Logger | undefined): number {
+  const known = error instanceof SfcError;
+  const message = error instanceof Error ? error.message : String(error);
+  if (log !== undefined) log.fatal({ err: error, ...(known ? { code: error.code, hint: error.hint } : {}) }, message);
+  else process.stderr.write(known ? `sfcd: ${error.code}: ${message}\n${error.hint}\n` : `sfcd: ${message}\n`);
+  return known ? error.exit : EXIT_UNKNOWN;
+}
+
+async function main(): Promise<number> {
+  let log: Logger | undefined;
+  let lock: LockFile | undefined;
+  try {
+    const root = projectRoot();
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    const line: CommandLine = parseCommandLine(process.argv.slice(2), process.env, version);
+    if (line.print !== undefined) {
+      process.stdout.write(line.print);
+      return 0;
+    }
+    const file = readConfigFile(line.configFile);
+    // Removing reads no manifests, so it does not ask for their directory.
+    const flags = line.remove && line.flags.manifests === undefined ? { ...line.flags, manifests: '/' } : line.flags;
+    const settings = resolveSettings({ flags, environment: process.env, file, host: { hostname: hostname() } });
+    if (line.printConfig) {
+      process.stdout.write(stringify(settings));
+      return 0;
+    }
+    // Synchronous: the last words before an exit are the ones that matter.
+    const logger = pino(
+      { level: settings.logLevel, base: { node: settings.nodeName, pid: process.pid } },
+      destination({ dest: 1, sync: true }),
+    );
+    log = logger;
+    process.on('uncaughtException', (error) => {
+      const code = complain(error, logger);
+      lock?.release();
+      process.exit(code);
+    });
+    lock = takeRunDirectory(settings);
+    if (line.remove) removeEverything(settings, root, logger);
+    else await run(settings, version, root, logger);
+    return 0;
+  } catch (error) {
+    return complain(error, log);
+  } finally {
+    lock?.release();
+  }
+}
+
+// Explicit: after a failed start, timers and watchers of what did start must not keep the process.
+process.exit(await main());

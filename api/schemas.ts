@@ -1,0 +1,192 @@
+/**
+ * The schemas of everything the API answers with: they serialise the answers and are what
+ * /v1/openapi.json shows. `named` makes the compiler hold each against its type in agent/view.ts.
+ */
+
+import { type Static, type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox';
+import type {
+  AgentView,
+  ChainView,
+  ConditionView,
+  CounterView,
+  EndpointView,
+  MapView,
+  ProblemView,
+  SelectorView,
+  ServiceFunctionView,
+  ServiceView,
+  StatusView,
+} from '../agent/view.js';
+import { MAP_NAMES, type MapName } from '../maps/index.js';
+
+type Plain<T> = T extends readonly (infer Item)[]
+  ? readonly Plain<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Plain<T[Key]> }
+    : T;
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+/**
+ * An object schema under its name in the OpenAPI document, for a view of exactly that type.
+ * Fields that differ make the second argument `never`, and the build fails there.
+ */
+function named<View>(title: string) {
+  return <Fields extends TProperties>(
+    fields: Same<Plain<Static<TObject<Fields>>>, Plain<View>> extends true ? Fields : never,
+  ): TObject<Fields> => Type.Object<Fields>(fields, { title, additionalProperties: false });
+}
+
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+const text = (description: string) => Type.String({ description });
+const words = <const Word extends string>(allowed: readonly Word[], description?: string) =>
+  Type.Unsafe<Word>({ type: 'string', enum: [...allowed], ...(description === undefined ? {} : { description }) });
+/** Whatever the manifest said: nothing in it is left out. */
+const resource = Type.Unsafe<Record<string, unknown>>({
+  type: 'object',
+  additionalProperties: true,
+  description: 'the resource with its status, as kubectl would show it',
+});
+
+export const problemSchema = named<ProblemView>('Problem')({
+  severity: words(['error', 'warning']),
+  file: Type.String(),
+  document: count('1-based number of the YAML document in the file'),
+  line: count('line in the file, 1-based; 0: the file as a whole'),
+  resource: text('`TrafficSelector/name`, or empty when unknown'),
+  path: text('`spec.egress.ports[0]`, or empty: the document'),
+  message: Type.String(),
+  hint: Type.String(),
+});
+
+const conditionSchema = named<ConditionView>('Condition')({
+  type: Type.String(),
+  status: words(['True', 'False']),
+  reason: Type.String(),
+  message: Type.String(),
+});
+
+const serviceFunctionSchema = named<ServiceFunctionView>('ServiceFunction')({
+  name: Type.String(),
+  namespace: Type.String(),
+  serviceName: Type.String(),
+  serviceAddress: Type.String(),
+  path: text('`(1, 1)`: service path id and service index'),
+  instances: Type.Array(
+    Type.Object(
+      { pod: Type.String(), address: Type.String(), node: Type.String(), ready: Type.Boolean() },
+      { additionalProperties: false, description: 'a pod of the function, whatever its node' },
+    ),
+  ),
+});
+
+export const chainSchema = named<ChainView>('Chain')({
+  name: Type.String(),
+  servicePathId: count('0: none is assigned yet'),
+  serviceFunctions: Type.Array(serviceFunctionSchema),
+  conditions: Type.Array(conditionSchema),
+  resource,
+});
+
+export const selectorSchema = named<SelectorView>('Selector')({
+  name: Type.String(),
+  chain: Type.String(),
+  pods: Type.Array(Type.String(), { description: 'pods of this node that it selects, `namespace/name`' }),
+  entries: count('entries of sfcselect that it has on this node'),
+  conditions: Type.Array(conditionSchema),
+  resource,
+});
+
+export const endpointSchema = named<EndpointView>('Endpoint')({
+  id: count('0: none is assigned yet'),
+  pod: Type.String(),
+  addresses: Type.Array(Type.String()),
+  interface: text('empty while it is not found; `problem` says why'),
+  ifindex: count('0 while the interface is not found'),
+  mtu: count('bytes'),
+  attached: text('how the programs are attached; empty: they are not'),
+  problem: Type.String(),
+});
+
+export const serviceSchema = named<ServiceView>('Service')({
+  namespace: Type.String(),
+  name: Type.String(),
+  clusterIP: Type.String(),
+  port: Type.String(),
+  chain: Type.String(),
+  labels: Type.Record(Type.String(), Type.String()),
+});
+
+export const conflictSchema = named<ReturnType<AgentView['conflicts']>[number]>('Conflict')({
+  pod: Type.String(),
+  what: Type.String(),
+  winner: Type.String(),
+  losers: Type.Array(Type.String()),
+  rule: Type.String(),
+});
+
+const counterSchema = named<CounterView>('Counter')({
+  reason: Type.String(),
+  class: words(['forwarded', 'passed', 'dropped']),
+  direction: words(['from-pod', 'to-pod']),
+  packets: count('since the maps were made'),
+  bytes: count('since the maps were made'),
+  doc: Type.String(),
+});
+
+export const mapNameSchema = words<MapName>(MAP_NAMES);
+
+export const mapSchema = named<MapView>('Map')({
+  name: mapNameSchema,
+  kind: Type.String(),
+  entries: count('array maps: the capacity'),
+  capacity: Type.Integer(),
+  pinPath: text('empty: not pinned'),
+  doc: Type.String(),
+});
+
+export const statusSchema = named<StatusView>('Status')({
+  version: Type.String(),
+  node: Type.String(),
+  pid: Type.Integer(),
+  startedAt: Type.String(),
+  ready: Type.Boolean(),
+  notReady: text('why not ready, or empty'),
+  datapath: Type.Object({
+    kind: Type.String(),
+    chosen: text('why this datapath'),
+    port: Type.Integer({ description: 'UDP port of the encapsulation' }),
+    adopted: Type.Array(Type.String(), { description: 'what an earlier agent had left pinned' }),
+  }),
+  source: Type.Object({ kind: Type.String(), where: Type.String(), documents: count('documents read'), readAt: Type.String() }),
+  reconcile: Type.Object({
+    generation: count('rounds so far'),
+    lastAt: Type.String(),
+    lastDurationMs: Type.Number(),
+    changes: count('map changes in the last round'),
+    error: Type.String(),
+  }),
+  counts: Type.Object({
+    chains: Type.Integer(),
+    selectors: Type.Integer(),
+    endpoints: Type.Integer(),
+    peers: Type.Integer(),
+    conflicts: Type.Integer(),
+    problems: Type.Integer(),
+  }),
+  maps: Type.Array(mapSchema),
+  counters: Type.Array(counterSchema, { description: 'those that have counted something' }),
+});
+
+export const errorSchema = Type.Object(
+  { code: text('stable; match on this, never on the text'), message: Type.String(), hint: text('what to do next') },
+  { title: 'Error', additionalProperties: false },
+);
+
+export type ErrorBody = Readonly<Static<typeof errorSchema>>;
+
+/** A list under `items`, so that something can stand beside it one day. */
+export const listOf = <Item extends TSchema>(item: Item) => Type.Object({ items: Type.Array(item) }, { additionalProperties: false });
+
+export interface ListBody<Item> {
+  readonly items: readonly Item[];
+}

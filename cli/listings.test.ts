@@ -1,0 +1,267 @@
+/** Every listing as it is printed, from a real server on a real socket. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import type { AgentView } from '../agent/view.js';
+import { fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
+import { type Api, startApi } from '../api/index.js';
+import { MAP_NAMES } from '../maps/index.js';
+import { type Outcome, type Terminal, typed } from './fake-terminal.js';
+
+let directory: string;
+let socketPath: string;
+let api: Api | undefined;
+
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+async function serve(other: Partial<AgentView> = {}): Promise<void> {
+  api = await startApi({ view: fakeView(other), socketPath, log: silent });
+}
+
+/** Runs `sfc …` as typed, with the node's socket in the environment. */
+function sfc(line: string, { environment = {}, isTTY = false }: Terminal = {}): Promise<Outcome> {
+  return typed(line, { isTTY, environment: { SFC_SOCKET: socketPath, ...environment } });
+}
+
+async function printed(line: string, terminal?: Terminal): Promise<string> {
+  const { exit, out, err } = await sfc(line, terminal);
+  expect([exit, err]).toEqual([0, '']);
+  return out;
+}
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'sfc-cli-'));
+  socketPath = join(directory, 'sfcd.sock');
+});
+
+afterEach(async () => {
+  await api?.close();
+  api = undefined;
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('the maps', () => {
+  it('sfcselect and sfcpath are listed as operators know them', async () => {
+    await serve({
+      entries: (map) => (map === 'sfcselect' ? [selectEntry(3783, 6, 0, [10, 0, 2, 12], 32)] : [pathEntry(0x101, [10, 4, 10, 124])]),
+    });
+    expect((await printed('bpf sfcselect list')) + (await printed('bpf sfcpath list'))).toBe(
+      `SELECTOR                                    PATH
+3783, egress, 0/TCP, 10.0.2.12/32           /32 (1, 1)
+PATH      SERVICE FUNCTION ADDRESS
+(1, 1)    10.4.10.124
+`,
+    );
+  });
+
+  it('are sorted by number, not by letter', async () => {
+    const selects = [
+      selectEntry(12, 6, 80, [10, 0, 10, 1], 32),
+      selectEntry(12, 6, 80, [10, 0, 2, 12], 32),
+      selectEntry(12, 6, 8, [10, 0, 10, 1], 32),
+      selectEntry(3, 17, 0, [0, 0, 0, 0], 0),
+    ];
+    const paths = [0xa01, 0x201, 0x102, 0x101].map((path) => pathEntry(path, [10, 96, 0, 1]));
+    await serve({ entries: (map) => (map === 'sfcselect' ? selects : paths) });
+    expect((await printed('bpf sfcselect list')).split('\n').map((line) => line.slice(0, 40).trimEnd())).toEqual([
+      'SELECTOR',
+      '3, egress, 0/UDP, 0.0.0.0/0',
+      '12, egress, 8/TCP, 10.0.10.1/32',
+      '12, egress, 80/TCP, 10.0.2.12/32',
+      '12, egress, 80/TCP, 10.0.10.1/32',
+      '',
+    ]);
+    expect((await printed('bpf sfcpath list')).match(/^\(.*?\)/gm)).toEqual(['(1, 1)', '(1, 2)', '(2, 1)', '(10, 1)']);
+  });
+
+  it('columns grow with what is in them', async () => {
+    await serve({ entries: () => [pathEntry(0xffffffff, [10, 4, 10, 124]), pathEntry(0x101, [10, 4, 10, 125])] });
+    expect(await printed('bpf sfcpath list')).toBe(
+      `PATH             SERVICE FUNCTION ADDRESS
+(1, 1)           10.4.10.125
+(16777215, 255)  10.4.10.124
+`,
+    );
+  });
+
+  it('of flows tell who opened them, where they go and when they were seen', async () => {
+    await serve();
+    const [head = '', line = ''] = (await printed('bpf sfcflow list')).split('\n');
+    expect(head).toMatch(/^ENDPOINT +PROTOCOL +SOURCE +DESTINATION +ROLE +PATH +NEXT PATH +PREVIOUS HOP +NEXT HOP +PACKETS +BYTES /);
+    expect(line.trim().split(/ {2,}/)).toEqual([
+      '3783',
+      'TCP',
+      '192.168.77.10:40000',
+      '203.0.113.9:443',
+      'source',
+      '(1, 1)',
+      '(1, 1)',
+      '-',
+      '10.244.2.3',
+      '12',
+      '3400',
+      '9',
+      '1200',
+      '12s ago',
+    ]);
+  });
+
+  it('each have a listing, empty ones their head', async () => {
+    await serve();
+    for (const map of MAP_NAMES) expect((await printed(`bpf ${map} list`)).split('\n')[0]).toMatch(/^[A-Z0-9][A-Z0-9 ]*$/);
+    expect(await printed('bpf peer list')).toBe('RANGE          TRUSTED  DECAPSULATES\n10.244.2.0/24  yes      yes\n');
+    expect(await printed('bpf metrics list')).toMatch(/^no-backend +dropped +from-pod +3 +180$/m);
+    await api?.close();
+    await serve({ entries: () => [] });
+    expect(await printed('bpf sfcselect list')).toBe('SELECTOR                                    PATH\n');
+    expect(await printed('bpf sfcflow list -o json')).toBe('[]\n');
+    expect(await printed('bpf sfcflow list -o yaml')).toBe('[]\n');
+  });
+
+  it('are listed together', async () => {
+    await serve();
+    const out = await printed('bpf list');
+    expect(out).toMatch(/^NAME +KIND +ENTRIES +CAPACITY +PIN PATH\n/);
+    expect(out).toMatch(/^sfcselect +lpm-trie +2 +16384 +\/run\/sfc\/bpf\/v1\/sfcselect$/m);
+    expect(JSON.parse(await printed('bpf list -o json'))).toEqual(MAP_VIEWS);
+    expect(parse(await printed('bpf list -o yaml'))).toEqual(MAP_VIEWS);
+  });
+
+  it('give their fields by name as JSON and YAML', async () => {
+    const entries = [flowEntry(1), flowEntry(2)];
+    await serve({ entries: () => entries });
+    expect(JSON.parse(await printed('bpf sfcflow list -o json'))).toEqual(entries);
+    expect(parse(await printed('bpf sfcflow list -o yaml'))).toEqual(entries);
+    expect(entries[0]).toMatchObject({ endpoint: 3783, path: '(1, 1)', next_hop: '10.244.2.3' });
+  });
+
+  it('of many entries come whole, or as many as asked for', async () => {
+    const entries = Array.from({ length: 5000 }, (_, index) => flowEntry(index));
+    await serve({ entries: () => entries });
+    expect((await printed('bpf sfcflow list')).split('\n')).toHaveLength(5002);
+    expect(JSON.parse(await printed('bpf sfcflow list -o json'))).toEqual(entries);
+    const { exit, out, err } = await sfc('bpf sfcflow list --limit 2');
+    expect([exit, out.split('\n').length, err]).toEqual([0, 4, 'sfc: sfcflow has more entries than --limit 2\n']);
+  });
+});
+
+describe('status', () => {
+  it('is the node at a glance', async () => {
+    await serve();
+    expect(await printed('status')).toMatch(
+      /^node {7}node1\nagent {6}sfcd 0\.1\.0, process 4242, up 3h4m\nready {6}yes\ndatapath {3}kernel \(auto: the only datapath of this version\), Geneve on UDP 7081\n {11}adopted sfcselect, sfcpath\nsource {5}directory \/etc\/sfc, 15 documents, read 3h3m ago\nreconcile {2}round 7, 2 changes, 3h3m ago\nholds {6}2 chains, 1 selector, 1 endpoint, 1 peer\nproblems {3}1 \(sfc get problems\)\nconflicts {2}1 \(sfc get conflicts\)\n\nMAP +ENTRIES +CAPACITY +USED\nsfcselect +2 +16384 +0\.0%\n[\s\S]*\nCOUNTER +CLASS +DIRECTION +PACKETS +BYTES +MEANING\nsteered-source +forwarded +from-pod +12 +3400 +selected packet of a source\nno-backend +DROPPED +from-pod +3 +180 +the selected path has no ready function\n$/,
+    );
+  });
+
+  it('says why the agent is not ready', async () => {
+    const status = fakeView().status();
+    await serve({ status: () => ({ ...status, ready: false, notReady: 'vpn/gateway: no route', counters: [] }) });
+    const out = await printed('status');
+    expect(out).toContain('ready      no: vpn/gateway: no route\n');
+    expect(out).toContain('no packet has been counted yet');
+  });
+
+  it('is the bare view as JSON and YAML', async () => {
+    await serve();
+    expect(JSON.parse(await printed('status -o json'))).toEqual(fakeView().status());
+    expect(parse(await printed('status --output=yaml'))).toEqual(fakeView().status());
+  });
+
+  it('has colours on a terminal only, and not where they are unwanted', async () => {
+    await serve();
+    expect(await printed('status', { isTTY: true })).toContain('\u001b[31mno-backend');
+    expect(await printed('status', { isTTY: true, environment: { NO_COLOR: '1' } })).not.toContain('\u001b');
+    expect(await printed('status', { isTTY: true, environment: { TERM: 'dumb' } })).not.toContain('\u001b');
+    expect(await printed('status')).not.toContain('\u001b');
+  });
+});
+
+describe('get', () => {
+  it('lists every kind under both its names', async () => {
+    await serve();
+    for (const [singular, plural, expected] of [
+      ['chain', 'chains', /^NAME +PATH ID .*\nfirewall +1 +fw +True +True +True\nproxy +2 +- +Unknown +Unknown +False\n$/],
+      ['selector', 'selectors', /^NAME .*\nvpn-to-firewall +firewall +1 +2 +Unknown +True +Unknown\n$/],
+      [
+        'endpoint',
+        'endpoints',
+        /^ENDPOINT .*\n3783 +vpn\/gateway .*\n- +vpn\/lost +10\.244\.1\.9 +- +- +- +- +no route to 10\.244\.1\.9\n$/,
+      ],
+      ['service', 'services', /^NAMESPACE .*\nsecurity +firewall-fw +10\.4\.10\.124 +7081\/UDP +firewall\n$/],
+      ['problem', 'problems', /^\/etc\/sfc\/selectors\.yaml:14: warning: TrafficSelector\/firewall-to-proxy spec\.subject/],
+      ['conflict', 'conflicts', /^POD .*\nvpn\/gateway +0\/TCP, 0\.0\.0\.0\/0 +a \(firewall\) +b \(proxy\) +lower servicePathId\n$/],
+    ] as const) {
+      expect(await printed(`get ${plural}`)).toMatch(expected);
+      expect(await printed(`get ${singular}`)).toBe(await printed(`get ${plural}`));
+    }
+  });
+
+  it('shows a chain by name with its functions and what its conditions say', async () => {
+    await serve();
+    const out = await printed('get chain firewall');
+    expect(out).toMatch(/^\(1, 1\) +security\/fw +security\/firewall-fw +10\.4\.10\.124 +security\/firewall-2 +10\.244\.3\.3 +node3 +no$/m);
+    expect(out).toMatch(/^Ready +True +InstancesReady +1 of 2 instances ready$/m);
+    expect(await printed('get selector vpn-to-firewall')).toMatch(/^vpn\/gateway$/m);
+  });
+
+  it('prints one resource as kubectl would, and several as a List', async () => {
+    await serve();
+    const [first, second] = fakeView().chains();
+    const yaml = await printed('get chain firewall -o yaml');
+    expect(yaml).toMatch(/^apiVersion: .*\nkind: ServiceFunctionChain\n/);
+    expect(yaml).toMatch(/^ {2}servicePathId: 1$/m);
+    expect(parse(yaml)).toEqual(first?.resource);
+    const list = { apiVersion: 'v1', kind: 'List', items: [first?.resource, second?.resource] };
+    expect(JSON.parse(await printed('get chains -o json'))).toEqual(list);
+    expect(parse(await printed('get chains -o yaml'))).toEqual(list);
+    expect(JSON.parse(await printed('get services -o json'))).toEqual(fakeView().services());
+    expect(JSON.parse(await printed('get endpoint gateway -o json'))).toEqual(fakeView().endpoints()[0]);
+  });
+
+  it('finds an endpoint by pod, name or number, and a service by name', async () => {
+    await serve();
+    for (const name of ['vpn/gateway', 'gateway', '3783']) expect(await printed(`get endpoint ${name}`)).toMatch(/\n3783 .*\n$/);
+    expect(await printed('get service security/firewall-fw')).toBe(await printed('get services'));
+  });
+
+  it('says so when there is nothing, on the error output', async () => {
+    await serve({ problems: () => [], chains: () => [] });
+    expect(await sfc('get problems')).toEqual({ exit: 0, out: '', err: 'no problems\n' });
+    expect(await sfc('get chains')).toEqual({ exit: 0, out: '', err: 'no chains\n' });
+    expect(await printed('get problems -o json')).toBe('[]\n');
+  });
+
+  it('names what there is when the name is unknown', async () => {
+    await serve();
+    expect(await sfc('get chain firewal')).toMatchObject({
+      exit: 66,
+      err: expect.stringMatching(/^sfc: NOT_FOUND: no chain named firewal; there is firewall, proxy\n/),
+    });
+    expect(await sfc('get endpoint nobody')).toMatchObject({
+      exit: 66,
+      out: '',
+      err: expect.stringContaining('there is vpn/gateway, vpn/lost'),
+    });
+    expect((await sfc('get chain ../status')).exit).toBe(66);
+    const twice = fakeView()
+      .services()
+      .flatMap((service) => [service, { ...service, namespace: 'other' }]);
+    await api?.close();
+    await serve({ services: () => twice });
+    const { exit, err } = await sfc('get service firewall-fw');
+    expect([exit, err.split('\n')[0]]).toEqual([
+      64,
+      'sfc: USAGE: several services are named firewall-fw: security/firewall-fw, other/firewall-fw',
+    ]);
+  });
+
+  it('obeys no control character of what it shows', async () => {
+    await serve({ problems: () => [{ ...PROBLEM, message: 'a\u001b[2Jb\u202ec\nd' }] });
+    const out = await printed('get problems');
+    expect(out).toContain('a\\u{1b}[2Jb\\u{202e}c\\nd');
+    expect(out.split('\n')).toHaveLength(3);
+  });
+});

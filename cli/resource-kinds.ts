@@ -1,0 +1,114 @@
+/** The kinds that are Kubernetes resources: chains and selectors. */
+
+import type { ChainView, ConditionView, SelectorView, ServiceFunctionView } from '../agent/view.js';
+import type { Kind } from './kind.js';
+import { type Column, tableLines } from './table.js';
+
+const conditionStatus = (conditions: readonly ConditionView[], wanted: string) =>
+  conditions.find(({ type }) => type === wanted)?.status ?? 'Unknown';
+
+function conditionColumn<Item extends { readonly conditions: readonly ConditionView[] }>(type: string): Column<Item> {
+  return { title: type.toUpperCase(), value: ({ conditions }) => conditionStatus(conditions, type) };
+}
+
+/** The conditions that have something to say. */
+function* conditionLines(conditions: readonly ConditionView[]): Generator<string> {
+  const telling = conditions.filter(({ message }) => message !== '');
+  if (telling.length === 0) return;
+  yield '';
+  yield* tableLines<ConditionView>(
+    [
+      { title: 'CONDITION', value: ({ type }) => type },
+      { title: 'STATUS', value: ({ status }) => status },
+      { title: 'REASON', value: ({ reason }) => reason },
+      { title: 'MESSAGE', value: ({ message }) => message },
+    ],
+    telling,
+  );
+}
+
+interface InstanceRow {
+  readonly serviceFunction: ServiceFunctionView;
+  readonly instance: ServiceFunctionView['instances'][number] | undefined;
+}
+
+const INSTANCE_COLUMNS: readonly Column<InstanceRow>[] = [
+  { title: 'PATH', value: ({ serviceFunction }) => serviceFunction.path },
+  { title: 'FUNCTION', value: ({ serviceFunction: { namespace, name } }) => `${namespace}/${name}` },
+  { title: 'SERVICE', value: ({ serviceFunction: { namespace, serviceName } }) => `${namespace}/${serviceName}` },
+  { title: 'ADDRESS', value: ({ serviceFunction }) => serviceFunction.serviceAddress },
+  { title: 'INSTANCE', value: ({ instance }) => instance?.pod ?? '' },
+  { title: 'POD ADDRESS', value: ({ instance }) => instance?.address ?? '' },
+  { title: 'NODE', value: ({ instance }) => instance?.node ?? '' },
+  { title: 'READY', value: ({ instance }) => (instance === undefined ? '' : instance.ready ? 'yes' : 'no') },
+];
+
+function instanceRows(serviceFunctions: readonly ServiceFunctionView[]): InstanceRow[] {
+  return serviceFunctions.flatMap((serviceFunction): InstanceRow[] =>
+    serviceFunction.instances.length === 0
+      ? [{ serviceFunction, instance: undefined }]
+      : serviceFunction.instances.map((instance) => ({ serviceFunction, instance })),
+  );
+}
+
+export const chains: Kind<ChainView> = {
+  singular: 'chain',
+  plural: 'chains',
+  description: 'ServiceFunctionChains: path id, functions, whether they are programmed and ready',
+  path: '/v1/chains',
+  names: ({ name }) => [name],
+  byName: true,
+  data: ({ resource }) => resource,
+  isResource: true,
+  lines: (items, paint) =>
+    tableLines<ChainView>(
+      [
+        { title: 'NAME', value: ({ name }) => name },
+        { title: 'PATH ID', value: ({ servicePathId }) => (servicePathId === 0 ? '' : String(servicePathId)) },
+        { title: 'FUNCTIONS', value: ({ serviceFunctions }) => serviceFunctions.map(({ name }) => name).join(', ') },
+        conditionColumn('Accepted'),
+        conditionColumn('Programmed'),
+        conditionColumn('Ready'),
+      ],
+      items,
+      (line, { conditions }) => (conditions.some(({ status }) => status === 'False') ? paint.bad(line) : line),
+    ),
+  *details({ serviceFunctions, conditions }, paint) {
+    yield '';
+    yield* tableLines(INSTANCE_COLUMNS, instanceRows(serviceFunctions), (line, { instance }) =>
+      instance?.ready === true ? line : paint.bad(line),
+    );
+    yield* conditionLines(conditions);
+  },
+};
+
+export const selectors: Kind<SelectorView> = {
+  singular: 'selector',
+  plural: 'selectors',
+  description: 'TrafficSelectors: chain, pods of this node, entries of sfcselect',
+  path: '/v1/selectors',
+  names: ({ name }) => [name],
+  byName: true,
+  data: ({ resource }) => resource,
+  isResource: true,
+  lines: (items) =>
+    tableLines<SelectorView>(
+      [
+        { title: 'NAME', value: ({ name }) => name },
+        { title: 'CHAIN', value: ({ chain }) => chain },
+        { title: 'PODS', value: ({ pods }) => pods.length },
+        { title: 'ENTRIES', value: ({ entries }) => entries },
+        conditionColumn('Accepted'),
+        conditionColumn('Programmed'),
+        conditionColumn('Conflicted'),
+      ],
+      items,
+    ),
+  *details({ pods, conditions }) {
+    if (pods.length > 0) {
+      yield '';
+      yield* tableLines<string>([{ title: 'POD', value: (pod) => pod }], pods);
+    }
+    yield* conditionLines(conditions);
+  },
+};

@@ -1,0 +1,88 @@
+/** `sfc status`: the node at a glance. */
+
+import type { Command } from 'commander';
+import type { CounterView, MapView, StatusView } from '../agent/view.js';
+import { type Paint, paintFor } from './colour.js';
+import type { Context } from './command.js';
+import { formatDuration } from './duration.js';
+import { type Format, formatOption, printValue } from './format.js';
+import { writeLines } from './io.js';
+import { printable } from './printable.js';
+import { plural } from './problems.js';
+import { type Column, tableLines } from './table.js';
+
+/** A map is worth a look from this share of its capacity on. */
+const NEARLY_FULL = 0.9;
+
+/** Array maps hold all their slots always: their fill says nothing. */
+const isArray = ({ kind }: MapView) => kind === 'array' || kind === 'percpu-array';
+const share = ({ entries, capacity }: MapView) => (capacity === 0 ? 0 : entries / capacity);
+
+const MAP_COLUMNS: readonly Column<MapView>[] = [
+  { title: 'MAP', value: ({ name }) => name },
+  { title: 'ENTRIES', value: ({ entries }) => entries },
+  { title: 'CAPACITY', value: ({ capacity }) => capacity },
+  { title: 'USED', value: (map) => `${(100 * share(map)).toFixed(1)}%` },
+];
+
+const COUNTER_COLUMNS: readonly Column<CounterView>[] = [
+  { title: 'COUNTER', value: ({ reason }) => reason },
+  // Marked in the text too: not everybody has colours.
+  { title: 'CLASS', value: (counter) => (counter.class === 'dropped' ? 'DROPPED' : counter.class) },
+  { title: 'DIRECTION', value: ({ direction }) => direction },
+  { title: 'PACKETS', value: ({ packets }) => packets },
+  { title: 'BYTES', value: ({ bytes }) => bytes },
+  { title: 'MEANING', value: ({ doc }) => doc },
+];
+
+/** @param now milliseconds since 1970 */
+export function* statusLines(status: StatusView, now: number, paint: Paint): Generator<string> {
+  const { datapath, source, reconcile, counts } = status;
+  const since = (time: string) => formatDuration((now - Date.parse(time)) / 1000);
+  const ago = (time: string) => (time === '' ? 'never' : `${since(time)} ago`);
+  const line = (name: string, value: string) => `${name.padEnd(11)}${value}`;
+
+  yield line('node', printable(status.node));
+  yield line('agent', `sfcd ${status.version}, process ${status.pid}, up ${since(status.startedAt)}`);
+  yield line('ready', status.ready ? paint.good('yes') : paint.bad(`no: ${printable(status.notReady)}`));
+  yield line('datapath', `${datapath.kind} (${datapath.chosen}), Geneve on UDP ${datapath.port}`);
+  if (datapath.adopted.length > 0) yield line('', `adopted ${printable(datapath.adopted.join(', '))}`);
+  yield line(
+    'source',
+    `${source.kind} ${printable(source.where)}, ${plural(source.documents, 'document')}, ${source.readAt === '' ? 'not read yet' : `read ${ago(source.readAt)}`}`,
+  );
+  yield line('reconcile', `round ${reconcile.generation}, ${plural(reconcile.changes, 'change')}, ${ago(reconcile.lastAt)}`);
+  if (reconcile.error !== '') yield line('', paint.bad(printable(reconcile.error)));
+  yield line(
+    'holds',
+    [
+      plural(counts.chains, 'chain'),
+      plural(counts.selectors, 'selector'),
+      plural(counts.endpoints, 'endpoint'),
+      plural(counts.peers, 'peer'),
+    ].join(', '),
+  );
+  if (counts.problems > 0) yield line('problems', paint.bad(`${counts.problems} (sfc get problems)`));
+  if (counts.conflicts > 0) yield line('conflicts', paint.bad(`${counts.conflicts} (sfc get conflicts)`));
+  yield '';
+  yield* tableLines(
+    MAP_COLUMNS,
+    status.maps.filter((map) => !isArray(map)),
+    (text, map) => (share(map) >= NEARLY_FULL ? paint.bad(text) : text),
+  );
+  yield '';
+  if (status.counters.length === 0) yield 'no packet has been counted yet';
+  else yield* tableLines(COUNTER_COLUMNS, status.counters, (text, counter) => (counter.class === 'dropped' ? paint.bad(text) : text));
+}
+
+export function addStatus(program: Command, { io, client }: Context): void {
+  program
+    .command('status')
+    .description('the node at a glance: readiness, datapath, source, maps, counters')
+    .addOption(formatOption())
+    .action(async ({ output }: { output: Format }) => {
+      const status = await client().get<StatusView>('/v1/status');
+      if (output === 'table') writeLines(io.out, statusLines(status, io.clock.wall(), paintFor(io.out, io.environment)));
+      else printValue(io.out, output, status);
+    });
+}

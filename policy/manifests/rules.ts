@@ -1,0 +1,101 @@
+/**
+ * What a schema cannot tell: rules between fields, and what is read otherwise than it may look. They
+ * look at documents that the schema may have refused, so that all mistakes are told at once; where a
+ * field is not as it should be, that is the schema's to say.
+ */
+
+import { parseCidr } from '../../geneve/index.js';
+import { chainUid, serviceName } from '../names.js';
+import { type Fault, type Kind, type Path, show } from '../schema/index.js';
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+function mapping(value: unknown): Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Mapping) : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function error(path: Path, message: string, hint: string): Fault {
+  return { severity: 'error', path, message, hint };
+}
+
+function requirementRules(selector: Mapping, path: Path): Fault[] {
+  return list(selector.matchExpressions).flatMap((expression, index) => {
+    const { operator, values } = mapping(expression);
+    const at = [...path, 'matchExpressions', index, 'values'];
+    const count = list(values).length;
+    if ((operator === 'In' || operator === 'NotIn') && count === 0 && (values === undefined || Array.isArray(values))) {
+      return [error(at, `${operator} has no values; expected at least one`, 'List the values, or use Exists or DoesNotExist.')];
+    }
+    if ((operator === 'Exists' || operator === 'DoesNotExist') && count > 0) {
+      return [error(at, `${operator} has values; expected none`, 'Take the values out, or use In or NotIn.')];
+    }
+    return [];
+  });
+}
+
+/** Kubernetes takes a prefix with host bits for the network that it lies in, and so do we, but say so. */
+function prefixRules(text: unknown, path: Path): Fault[] {
+  const cidr = typeof text === 'string' && text.length < 64 ? parseCidr(text) : undefined;
+  if (cidr?.hostBits !== true) return [];
+  const message = `${text} has bits set behind the prefix; read as ${cidr.text}`;
+  return [{ severity: 'warning', path, message, hint: `Write ${cidr.text}.` }];
+}
+
+const EVERYTHING = { namespaceSelector: 'every namespace', podSelector: 'every pod of those namespaces' } as const;
+
+function trafficSelectorRules(document: Mapping): Fault[] {
+  const spec = mapping(document.spec);
+  const pods = mapping(spec.subject).pods;
+  const subject = (['namespaceSelector', 'podSelector'] as const).flatMap((field): Fault[] => {
+    const path = ['spec', 'subject', 'pods', field];
+    if (Object.hasOwn(mapping(pods), field)) return requirementRules(mapping(mapping(pods)[field]), path);
+    // Without `pods` the schema has more to say.
+    if (pods !== mapping(pods)) return [];
+    const hint = `If so, write ${field}: {}, as an API server asks for it.`;
+    return [{ severity: 'warning', path, message: `${field} is absent: ${EVERYTHING[field]} is meant`, hint }];
+  });
+  const { cidr } = mapping(mapping(mapping(spec.egress).to).ipBlock);
+  return [...subject, ...prefixRules(cidr, ['spec', 'egress', 'to', 'ipBlock', 'cidr'])];
+}
+
+/** What tells the functions of a chain apart: their names, and the names of their Services. */
+function chainRules(document: Mapping): Fault[] {
+  const faults: Fault[] = [];
+  const { name: chain, uid } = mapping(document.metadata);
+  const chainId = typeof chain === 'string' ? chainUid({ name: chain, uid: typeof uid === 'string' ? uid : undefined }) : undefined;
+  const seen = new Map<string, { readonly text: string; readonly index: number }>();
+  const services = new Map<string, string>();
+  list(mapping(document.spec).serviceFunctions).forEach((serviceFunction, index) => {
+    const { name, namespace, podSelector } = mapping(serviceFunction);
+    if (typeof name !== 'string' || typeof namespace !== 'string') return;
+    const path = ['spec', 'serviceFunctions', index, 'name'];
+    const text = JSON.stringify([namespace, Object.entries(mapping(mapping(podSelector).matchLabels)).sort()]);
+    const first = seen.get(name);
+    if (first !== undefined) {
+      // A chain may lead through one function twice; then it is the same function in everything.
+      if (first.text === text) return;
+      const message = `function ${show(name)} is already serviceFunctions[${first.index}], with another namespace or podSelector`;
+      faults.push(error(path, message, 'Give each function of the chain a name of its own.'));
+      return;
+    }
+    seen.set(name, { text, index });
+    if (chainId === undefined) return;
+    const service = `${namespace}/${serviceName(name, chainId)}`;
+    const owner = services.get(service);
+    if (owner === undefined) services.set(service, name);
+    else {
+      const hint = "A Service keeps the beginning of its function's name: let the two differ there.";
+      faults.push(error(path, `function ${show(name)} would share the Service of ${show(owner)}`, hint));
+    }
+  });
+  return faults;
+}
+
+export function rulesOf(kind: Kind, document: unknown): Fault[] {
+  if (kind === 'TrafficSelector') return trafficSelectorRules(mapping(document));
+  return kind === 'ServiceFunctionChain' ? chainRules(mapping(document)) : [];
+}

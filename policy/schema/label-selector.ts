@@ -1,0 +1,50 @@
+/** Label selectors as the resources write them. */
+
+import { Type } from '@sinclair/typebox';
+import { choice, labelKey, labelMap, labelValue } from './strings.js';
+
+const STRAYS = 'Labels belong under matchLabels, each with a string as its value.';
+
+/** matchLabels and matchExpressions; all of them must hold, and none at all selects everything. */
+export function labelSelector(options: { readonly description: string }) {
+  return Type.Object(
+    {
+      matchLabels: Type.Optional(labelMap({ description: 'Labels that must be there with just these values.' })),
+      matchExpressions: Type.Optional(
+        Type.Array(
+          Type.Object(
+            {
+              key: labelKey,
+              operator: choice(['In', 'NotIn', 'Exists', 'DoesNotExist'], {
+                title: 'operator',
+                description: "How the label's value relates to `values`.",
+              }),
+              values: Type.Optional(
+                Type.Array(labelValue, { description: 'At least one for In and NotIn, none for Exists and DoesNotExist.' }),
+              ),
+            },
+            { additionalProperties: false },
+          ),
+          { description: 'Requirements that must all hold.' },
+        ),
+      ),
+    },
+    { additionalProperties: false, strays: STRAYS, ...options },
+  );
+}
+
+/** The older form, without expressions: what the functions of a chain are selected by. */
+export function equalitySelector(options: { readonly description: string }) {
+  return Type.Object(
+    {
+      // An empty one would make every pod of the namespace an instance; the API asks for one label at least.
+      matchLabels: labelMap({ description: 'Labels that must be there with just these values.', minProperties: 1 }),
+    },
+    {
+      additionalProperties: false,
+      strays: STRAYS,
+      refuses: { matchExpressions: "a function's pods are selected by matchLabels alone" },
+      ...options,
+    },
+  );
+}

@@ -1,0 +1,93 @@
+/** ServiceFunctionChain, networking.gke.io/v1: which functions packets go through, in order. */
+
+import { type Static, Type } from '@sinclair/typebox';
+import { equalitySelector } from './label-selector.js';
+import { clusterMetadata } from './metadata.js';
+import { choice, dnsLabel, dnsName, dnsSubdomain } from './strings.js';
+
+export const DEFAULT_AFFINITY_TIMEOUT = 10_800;
+
+/** The service index is 8 bits and counts down to 1 (RFC 8300 2.3). */
+export const MOST_FUNCTIONS = 255;
+
+const clientAddressAffinity = Type.Object(
+  {
+    timeoutSeconds: Type.Optional(
+      Type.Integer({
+        title: 'timeout',
+        minimum: 1,
+        maximum: 86_400,
+        default: DEFAULT_AFFINITY_TIMEOUT,
+        description: 'How long a client stays with its instance after its last packet: seconds, a day at most.',
+      }),
+    ),
+  },
+  { additionalProperties: false, description: "Affinity by the client's address alone, whatever the destination." },
+);
+
+const serviceFunction = Type.Object(
+  {
+    name: dnsName({ title: 'function name', description: 'Name of the function.' }),
+    namespace: dnsLabel({ title: 'namespace', description: 'Namespace of the pods that are its instances.' }),
+    podSelector: equalitySelector({ description: 'Which pods of the namespace are its instances.' }),
+  },
+  { additionalProperties: false },
+);
+
+export const serviceFunctionChainSchema = Type.Object(
+  {
+    apiVersion: choice(['networking.gke.io/v1'], { title: 'apiVersion' }),
+    kind: choice(['ServiceFunctionChain'], { title: 'kind' }),
+    metadata: clusterMetadata('ServiceFunctionChain', dnsSubdomain({ title: 'name', description: 'Name of the chain.' })),
+    spec: Type.Object(
+      {
+        sessionAffinity: Type.Optional(
+          Type.Object(
+            {
+              clientIPNoDestination: Type.Optional(clientAddressAffinity),
+              clientIpNoDestination: Type.Optional({ ...clientAddressAffinity, description: 'Another spelling of clientIPNoDestination.' }),
+            },
+            {
+              additionalProperties: false,
+              minProperties: 1,
+              maxProperties: 1,
+              expected: 'clientIPNoDestination (or its other spelling, clientIpNoDestination) and nothing else',
+              description: 'Keeps a client with the instance that it has. Absent: every flow is placed anew.',
+            },
+          ),
+        ),
+        internalTrafficPolicy: Type.Optional(
+          choice(['Cluster'], {
+            title: 'traffic policy',
+            default: 'Cluster',
+            description: 'Where instances are looked for: anywhere in the cluster, evenly. The API knows no other value.',
+          }),
+        ),
+        serviceFunctions: Type.Array(serviceFunction, {
+          minItems: 1,
+          maxItems: MOST_FUNCTIONS,
+          description: 'The functions, in the order in which packets go through them.',
+        }),
+      },
+      { additionalProperties: false, description: 'What is wanted.' },
+    ),
+    status: Type.Optional(
+      Type.Object(
+        {
+          servicePathId: Type.Optional(
+            Type.Integer({
+              title: 'servicePathId',
+              minimum: 1,
+              maximum: 16_777_215,
+              description: 'Number of the path, assigned where it is absent. The lower one wins where selectors of two chains tie.',
+            }),
+          ),
+        },
+        { description: 'What was observed. Fields beside servicePathId are kept and not judged.' },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export type ServiceFunctionChain = Static<typeof serviceFunctionChainSchema>;
