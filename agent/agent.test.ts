@@ -182,7 +182,7 @@ describe('the agent', () => {
     const agent = start();
     tell(agent, walkthrough);
     await eventually(() => expect(agent.status()).toMatchObject({ ready: true, notReady: '', reconcile: { error: '' } }));
-    expect(datapath.steps).toEqual(['attach veth-vpn', 'attach veth-fw', 'attach veth-px']);
+    expect(datapath.steps).toEqual(['policy changed', 'attach veth-vpn', 'attach veth-fw', 'attach veth-px']);
     expect(agent.status()).toMatchObject({
       counts: { chains: 2, selectors: 2, endpoints: 3, peers: 1, conflicts: 0, problems: 0 },
       source: { documents: 9 },

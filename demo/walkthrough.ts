@@ -167,7 +167,16 @@ function dropsBetween(before: Statuses, after: Statuses): WalkthroughResult['dro
   );
 }
 
-/** The seed's five steps, on the nodes where each has most to show. */
+/** Flows shown: enough to see the kinds there are. */
+const MOST_LINES = 12;
+
+function shortened(step: ShownStep): ShownStep {
+  const lines = step.output.trimEnd().split('\n');
+  if (lines.length <= MOST_LINES) return step;
+  return { ...step, output: [...lines.slice(0, MOST_LINES), `… and ${lines.length - MOST_LINES} more`].join('\n') };
+}
+
+/** The walkthrough's five steps, on the nodes where each has most to show. */
 async function troubleshooting(cluster: Cluster, fabric: string): Promise<readonly ShownStep[]> {
   const bed = cluster.testbed.blueprint;
   const vpn = bed.pods.find(({ role }) => role === 'vpn')?.node ?? 'node1';
@@ -190,6 +199,6 @@ async function troubleshooting(cluster: Cluster, fabric: string): Promise<readon
     await sfc('   and on a node of the firewalls', firewall, 'bpf', 'sfcselect', 'list'),
     await dump('5. Geneve on UDP 7081, between the nodes', '-c', '8'),
     await dump('   one of them in full: outer IPv4 and UDP, Geneve, NSH, the inner packet', '-x', '-c', '1', 'greater', '120'),
-    await sfc('   the flows that the vpn pod has open', vpn, 'bpf', 'sfcflow', 'list'),
+    shortened(await sfc('   the flows of that node, each with its hops', vpn, 'bpf', 'sfcflow', 'list')),
   ];
 }

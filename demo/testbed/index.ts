@@ -24,4 +24,4 @@ export { namespacesOf, planOf } from './plan.js';
 export type { RequestResult, SeenRequest, Transport } from './protocol.js';
 export { recognise } from './protocol.js';
 export type { EchoServer, IperfOptions, IperfResult, RequestOptions } from './traffic.js';
-export { iperf, sendRequests, startEchoServer } from './traffic.js';
+export { iperf, sendRaw, sendRequests, startEchoServer } from './traffic.js';

@@ -71,3 +71,9 @@ export function parseReply(text: string): { id: string; peer: string; port: numb
   const match = REPLY.exec(text);
   return match === null ? undefined : { id: match[1] ?? '', peer: match[2] ?? '', port: Number(match[3]) };
 }
+
+/** What `raw-sender` is asked to do. */
+export interface RawOrder {
+  /** Whole IPv4 packets as hex, each with the address the kernel shall route it to. */
+  readonly packets: readonly { readonly destination: string; readonly hex: string }[];
+}

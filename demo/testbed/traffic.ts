@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { SfcError } from '../../errors/index.js';
 import type { Blueprint } from './blueprint.js';
 import { inNamespace, startInNamespace } from './command.js';
-import type { EchoOrder, RequestOrder, RequestResult, SeenRequest, Transport } from './protocol.js';
+import type { EchoOrder, RawOrder, RequestOrder, RequestResult, SeenRequest, Transport } from './protocol.js';
 
 /** The compiled script of that name: beside this module, or, when this is TypeScript under test, in `dist`. */
 function script(name: string): string {
@@ -84,6 +84,17 @@ export async function sendRequests(bed: Blueprint, options: RequestOptions): Pro
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as RequestResult);
+}
+
+/** Sends hand-made IPv4 packets from inside a namespace, headers and all. Throws `COMMAND_FAILED`. */
+export async function sendRaw(
+  namespace: string,
+  packets: readonly { readonly destination: string; readonly bytes: Uint8Array }[],
+): Promise<void> {
+  const order: RawOrder = {
+    packets: packets.map(({ destination, bytes }) => ({ destination, hex: Buffer.from(bytes).toString('hex') })),
+  };
+  await inNamespace(namespace, [process.execPath, script('raw-sender'), JSON.stringify(order)]);
 }
 
 export interface IperfOptions {
