@@ -285,7 +285,10 @@ export class Agent implements AgentView {
   }
 
   maps(): readonly MapView[] {
-    return mapViews(this.#options.datapath.store);
+    const { paths, filled } = this.#reconciler.observed;
+    const slots = [...paths.values()].reduce((sum, { value }) => sum + value.backend_slots, 0);
+    const sfcbackend = [...filled.values()].reduce((sum, { slice }) => sum + slice.slots, slots);
+    return mapViews(this.#options.datapath.store, { sfcbackend, metrics: counterViews(this.#maps).length });
   }
 
   entries(map: MapName): readonly MapEntryView[] {

@@ -12,13 +12,14 @@ import {
 } from '../maps/index.js';
 import type { CounterView, MapEntryView, MapView } from './view.js';
 
-export function mapViews(store: MapStore): MapView[] {
+/** @param used slots in use of the array maps, of which the kernel only knows that they are all there */
+export function mapViews(store: MapStore, used: Readonly<Partial<Record<MapName, number>>>): MapView[] {
   return MAP_NAMES.map((name) => {
     const raw = store.raw(name);
     return {
       name,
       kind: raw.spec.kind,
-      entries: raw.size(),
+      entries: used[name] ?? raw.size(),
       capacity: raw.capacity,
       pinPath: store.pinPath(name) ?? '',
       doc: raw.spec.doc,

@@ -152,8 +152,7 @@ export const PROBLEM: ProblemView = {
 
 export const MAP_VIEWS = MAP_NAMES.map((name) => {
   const { kind, capacity, doc } = MAPS[name];
-  const isArray = kind === 'array' || kind === 'percpu-array';
-  return { name, kind, entries: isArray ? capacity : (ENTRIES[name]?.length ?? 0), capacity, pinPath: `/run/sfc/bpf/v1/${name}`, doc };
+  return { name, kind, entries: ENTRIES[name]?.length ?? 0, capacity, pinPath: `/run/sfc/bpf/v1/${name}`, doc };
 });
 
 const STATUS: StatusView = {

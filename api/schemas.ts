@@ -138,7 +138,7 @@ export const mapNameSchema = words<MapName>(MAP_NAMES);
 export const mapSchema = named<MapView>('Map')({
   name: mapNameSchema,
   kind: Type.String(),
-  entries: count('array maps: the capacity'),
+  entries: count('of array maps: the slots in use'),
   capacity: Type.Integer(),
   pinPath: text('empty: not pinned'),
   doc: Type.String(),

@@ -14,8 +14,8 @@ import { type Column, tableLines } from './table.js';
 /** A map is worth a look from this share of its capacity on. */
 const NEARLY_FULL = 0.9;
 
-/** Array maps hold all their slots always: their fill says nothing. */
-const isArray = ({ kind }: MapView) => kind === 'array' || kind === 'percpu-array';
+/** The counters' map has a slot for every reason there can be: its fill says nothing. */
+const isCounters = ({ kind }: MapView) => kind === 'percpu-array';
 const share = ({ entries, capacity }: MapView) => (capacity === 0 ? 0 : entries / capacity);
 
 const MAP_COLUMNS: readonly Column<MapView>[] = [
@@ -67,7 +67,7 @@ export function* statusLines(status: StatusView, now: number, paint: Paint): Gen
   yield '';
   yield* tableLines(
     MAP_COLUMNS,
-    status.maps.filter((map) => !isArray(map)),
+    status.maps.filter((map) => !isCounters(map)),
     (text, map) => (share(map) >= NEARLY_FULL ? paint.bad(text) : text),
   );
   yield '';
