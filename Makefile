@@ -1,7 +1,7 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test bench demo demo-clean clean
+.PHONY: help setup build generate check format test bench bench-save demo demo-clean clean
 
 BPF_SOURCES := $(wildcard datapath/kernel/bpf/*.c datapath/kernel/bpf/*.h)
 BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
@@ -52,6 +52,9 @@ test: check ## every check and every test (as root: with real kernel programs an
 
 bench: build ## ns a packet beside a floor, steered against plain throughput, the agent's memory (as root)
 	@node dist/bench/main.js $(BENCH)
+
+bench-save: build ## the same, kept in docs/reference/benchmarks.md
+	@node dist/bench/main.js --save docs/reference/benchmarks.md
 
 demo: build ## the walkthrough with real packets between namespaces (as root); KEEP=1 leaves it running
 	@node dist/demo/main.js

@@ -1,6 +1,10 @@
-/** `make bench`: every benchmark, or the named ones (`node dist/bench/main.js packets`). */
+/**
+ * `make bench`: every benchmark, or the named ones (`make bench BENCH=packets`). `--quick` runs each
+ * just long enough to see that it works; `--save FILE` also writes what was printed as a page.
+ */
 
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { machineLine } from './machine.js';
 import { memoryReport } from './memory.js';
@@ -11,39 +15,73 @@ import { throughputReport } from './throughput.js';
 const BENCHMARKS = ['packets', 'throughput', 'memory'] as const;
 type Benchmark = (typeof BENCHMARKS)[number];
 
-const say = (text = ''): boolean => process.stdout.write(`${text}\n`);
+const USAGE = 64;
+const flag = (name: string): string[] => (args.includes(name) ? args.splice(args.indexOf(name), 1) : []);
+const option = (name: string): string | undefined => (args.includes(name) ? args.splice(args.indexOf(name), 2)[1] : undefined);
 
 /** On a terminal one line that changes; nothing where nobody watches. */
 function progress(title: string): (done: number, of: number) => void {
   if (process.stderr.isTTY !== true) return () => {};
-  return (done, of) => process.stderr.write(`\r${title}: ${done} of ${of}${done === of ? '\n' : ''}`);
+  return (done, of) => process.stderr.write(`\r${title} ${done} of ${of}${done === of ? '\n' : ''}`);
 }
 
 /** Runs this program again in a network and mount namespace of its own: nothing to clean up. */
-function inOwnNamespace(benchmark: Benchmark): void {
-  const again = [process.execPath, fileURLToPath(import.meta.url), '--inside', benchmark];
-  const { status, signal } = spawnSync('unshare', ['--net', '--mount', ...again], { stdio: 'inherit' });
+function inOwnNamespace(benchmark: Benchmark): string {
+  const again = [process.execPath, fileURLToPath(import.meta.url), '--inside', benchmark, ...(quick ? ['--quick'] : [])];
+  const { status, signal, stdout } = spawnSync('unshare', ['--net', '--mount', ...again], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`${benchmark}: ${signal ?? `exit ${status}`}`);
+  return stdout.trimEnd();
 }
 
-async function bench(benchmark: Benchmark): Promise<void> {
-  if (benchmark === 'packets') inOwnNamespace(benchmark);
-  else if (benchmark === 'throughput') say(await throughputReport(progress('throughput, turn')));
-  else say(await memoryReport());
+function bench(benchmark: Benchmark): string | Promise<string> {
+  if (benchmark === 'packets') return inOwnNamespace(benchmark);
+  if (benchmark === 'throughput')
+    return throughputReport(quick ? { turns: 1, seconds: 1 } : { turns: 3, seconds: 3 }, progress('throughput: turn'));
+  return memoryReport(quick ? 0 : 10_000);
+}
+
+function page(text: string): string {
+  return `<!-- Written by \`make bench-save\`. Do not edit. -->
+
+# Benchmarks
+
+As \`make bench\` printed it on ${new Date().toISOString().slice(0, 10)}. What each figure means, and how it is measured, stands at the head of
+its file in [bench/](../../bench). Only ratios within one run compare with other machines.
+
+\`\`\`
+${text}
+\`\`\`
+`;
 }
 
 const args = process.argv.slice(2);
-if (args[0] === '--inside') say(packetReport(measurePackets(500, 40, progress('packets, turn'))));
-else {
-  const unknown = args.filter((name) => !(BENCHMARKS as readonly string[]).includes(name));
-  if (unknown.length > 0) {
-    process.stderr.write(`bench: no benchmark ${unknown.join(', ')}; there are ${BENCHMARKS.join(', ')}\n`);
-    process.exit(64);
-  }
+const quick = flag('--quick').length > 0;
+const inside = option('--inside');
+const save = option('--save');
+const unknown = args.filter((name) => !(BENCHMARKS as readonly string[]).includes(name));
+
+if (inside !== undefined) {
+  process.stdout.write(`${packetReport(quick ? measurePackets(20, 2, () => {}) : measurePackets(500, 40, progress('packets: turn')))}\n`);
+} else if (unknown.length > 0) {
+  process.stderr.write(`bench: no benchmark ${unknown.join(', ')}; there are ${BENCHMARKS.join(', ')}\n`);
+  process.exitCode = USAGE;
+} else if (process.getuid?.() !== 0) {
+  process.stderr.write('bench: it needs root, to make network namespaces and load BPF programs (try `sudo make bench`)\n');
+  process.exitCode = 69;
+} else {
+  const said: string[] = [];
+  const say = (text: string) => {
+    said.push(text);
+    process.stdout.write(`${text}\n`);
+  };
   say(machineLine());
   for (const name of BENCHMARKS) {
     if (args.length > 0 && !args.includes(name)) continue;
-    say();
-    await bench(name);
+    say('');
+    say(await bench(name));
   }
+  if (save !== undefined) writeFileSync(save, page(said.join('\n')));
 }

@@ -6,8 +6,6 @@ import { startCluster } from '../demo/cluster.js';
 import { buildTestbed, walkthroughCast } from '../demo/testbed/index.js';
 import { median } from './statistics.js';
 
-/** Long enough for what only the start needed to be collected. */
-const REST_MS = 10_000;
 const SAMPLES = 5;
 
 /** Resident bytes, and how many of them are the process's own (/proc/PID/smaps_rollup). */
@@ -17,12 +15,13 @@ async function residentBytes(pid: number): Promise<{ readonly resident: number; 
   return { resident: field('Rss'), own: field('Private_Clean') + field('Private_Dirty') };
 }
 
-export async function memoryReport(): Promise<string> {
+/** @param restMs how long it is left alone first, so that what only the start needed is collected */
+export async function memoryReport(restMs: number): Promise<string> {
   const testbed = await buildTestbed(walkthroughCast({ prefix: 'sfc-bench' }));
   try {
     const cluster = await startCluster(testbed);
     await cluster.ready();
-    await sleep(REST_MS);
+    await sleep(restMs);
     const { pid } = await cluster.status('node1');
     const samples: { readonly resident: number; readonly own: number }[] = [];
     for (let taken = 0; taken < SAMPLES; taken++) {
@@ -32,7 +31,7 @@ export async function memoryReport(): Promise<string> {
     await cluster.stop();
     const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
     return [
-      `memory of one sfcd at rest (the walkthrough's node1, ${REST_MS / 1000} s after it became ready)`,
+      `memory of one sfcd at rest (the walkthrough's node1, ${restMs / 1000} s after it became ready)`,
       `  resident  ${mebibytes(median(samples.map(({ resident }) => resident)))} MiB, of which ${mebibytes(median(samples.map(({ own }) => own)))} MiB are its own`,
     ].join('\n');
   } finally {

@@ -19,8 +19,6 @@ import { median } from './statistics.js';
 const WAYS = ['direct', 'detour', 'steered'] as const;
 type Way = (typeof WAYS)[number];
 
-const TURNS = 3;
-const SECONDS = 3;
 const PATIENCE_MS = 10_000;
 
 const chain = {
@@ -88,8 +86,17 @@ export interface ThroughputFigures {
   readonly seconds: number;
 }
 
+export interface ThroughputOptions {
+  readonly turns: number;
+  /** Of each transfer. */
+  readonly seconds: number;
+}
+
 /** Builds its own small cluster and takes it away again. Needs root. */
-export async function measureThroughput(onProgress: (done: number, of: number) => void): Promise<ThroughputFigures> {
+export async function measureThroughput(
+  { turns, seconds }: ThroughputOptions,
+  onProgress: (done: number, of: number) => void,
+): Promise<ThroughputFigures> {
   const testbed = await buildTestbed(bed);
   try {
     const cluster = await startCluster(testbed, {
@@ -99,9 +106,9 @@ export async function measureThroughput(onProgress: (done: number, of: number) =
     await cluster.ready();
     const found: Record<Way, number[]> = { direct: [], detour: [], steered: [] };
     const transfer = async (way: Way) => {
-      found[way].push((await iperf({ from: client, to: bed.server, seconds: SECONDS })).bitsPerSecond);
+      found[way].push((await iperf({ from: client, to: bed.server, seconds })).bitsPerSecond);
     };
-    for (let turn = 0; turn < TURNS; turn++) {
+    for (let turn = 0; turn < turns; turn++) {
       await transfer('steered');
       await steer(cluster, false);
       await transfer('direct');
@@ -109,21 +116,21 @@ export async function measureThroughput(onProgress: (done: number, of: number) =
       await transfer('detour');
       await detour('del');
       await steer(cluster, true);
-      onProgress(turn + 1, TURNS);
+      onProgress(turn + 1, turns);
     }
     await cluster.stop();
     return {
       bitsPerSecond: { direct: median(found.direct), detour: median(found.detour), steered: median(found.steered) },
-      turns: TURNS,
-      seconds: SECONDS,
+      turns,
+      seconds,
     };
   } finally {
     await testbed.teardown();
   }
 }
 
-export async function throughputReport(onProgress: (done: number, of: number) => void): Promise<string> {
-  const { bitsPerSecond, turns, seconds } = await measureThroughput(onProgress);
+export async function throughputReport(options: ThroughputOptions, onProgress: (done: number, of: number) => void): Promise<string> {
+  const { bitsPerSecond, turns, seconds } = await measureThroughput(options, onProgress);
   const rows = WAYS.map((way) => `  ${way.padEnd(10)}${(bitsPerSecond[way] / 1e9).toFixed(2).padStart(8)} Gbit/s`);
   return [
     `bulk TCP (iperf3), median of ${turns} transfers of ${seconds} s each way, in turns`,

@@ -1,0 +1,31 @@
+/** The benchmarks still run: a quick pass of each. Figures are not judged here; they depend on the machine. */
+
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { PROJECT } from '../demo/project.js';
+import { missingRequirements, thisMachine } from '../demo/requirements.js';
+
+const unable = missingRequirements({ ...thisMachine(), hasFile: () => true }).length > 0;
+const bench = (...args: string[]) => execFileSync(process.execPath, [join(PROJECT, 'dist/bench/main.js'), ...args], { encoding: 'utf8' });
+
+describe.skipIf(unable)('the benchmarks', () => {
+  it('measure packets at every number of selectors, beside the floor', () => {
+    const text = bench('--quick', 'packets');
+    for (const name of ['no match', 'first packet', 'established', 'decapsulation']) {
+      expect(text).toMatch(new RegExp(`${name}( +-?\\d+ \\(-?\\d+–-?\\d+\\)){3}`));
+    }
+    expect(text).toMatch(/established ÷ add( +-?\d+\.\d\d){3}/);
+  });
+
+  it('measure throughput three ways', () => {
+    const text = bench('--quick', 'throughput');
+    for (const way of ['direct', 'detour', 'steered']) {
+      expect(Number(new RegExp(`${way} +(\\d+\\.\\d\\d) Gbit/s`).exec(text)?.[1])).toBeGreaterThan(0);
+    }
+  });
+
+  it('measure the memory of an agent', () => {
+    expect(bench('--quick', 'memory')).toMatch(/resident +\d+ MiB, of which \d+ MiB are its own/);
+  });
+});
