@@ -17,23 +17,23 @@ help: ## list the tasks
 setup: $(STAMP) ## install what the other tasks need (npm packages; clang, libbpf, tcpdump, tshark, … from Debian)
 	@tools/setup.sh
 
+# Debian's packages first: one npm package compiles itself and needs python3 and a C++ compiler for it.
 $(STAMP): package.json package-lock.json
-	@command -v node >/dev/null || { echo "Node.js 20 or later is needed: https://nodejs.org or Debian's nodejs" >&2; exit 69; }
-	npm ci
+	@tools/setup.sh
+	npm ci --no-audit --no-fund
 	@touch $@
 
-build: setup $(BPF_OBJECT) $(FLOOR_OBJECT) ## compile the TypeScript and the BPF program to dist/
+build: setup ## compile the TypeScript and the BPF program to dist/
+	@$(MAKE) -s $(BPF_OBJECT) $(FLOOR_OBJECT)
 	@npx tsc -p tsconfig.build.json
 
 $(BPF_OBJECT): $(BPF_SOURCES)
-	@tools/setup.sh
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c datapath/kernel/bpf/sfc.bpf.c -o $@
+	@echo "compiling datapath/kernel/bpf/sfc.bpf.c"; $(CLANG) $(BPF_CFLAGS) -c datapath/kernel/bpf/sfc.bpf.c -o $@
 
 $(FLOOR_OBJECT): bench/floor.bpf.c
-	@tools/setup.sh
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	@echo "compiling $<"; $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 generate: build ## write the generated files anew (C headers, reference tables)
 	@node dist/tools/generate-layouts.js

@@ -2,10 +2,15 @@
 # Installs the Debian packages that building and testing need; says plainly what is missing where it cannot.
 set -euo pipefail
 
+if ! command -v node >/dev/null || [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+  echo "Node.js 20 or later is needed, with npm: https://nodejs.org or Debian's nodejs and npm" >&2
+  exit 69
+fi
+
 # command or file -> package
 declare -A need=(
   [clang]=clang [tcpdump]=tcpdump [tshark]=tshark [nft]=nftables [ip]=iproute2 [iperf3]=iperf3 [curl]=curl
-  [/usr/include/bpf/bpf_helpers.h]=libbpf-dev
+  [nsenter]=util-linux [/usr/include/bpf/bpf_helpers.h]=libbpf-dev [python3]=python3 [c++]=g++
 )
 missing=()
 for what in "${!need[@]}"; do
