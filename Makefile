@@ -63,4 +63,4 @@ demo-clean: build ## remove what a kept or killed demo left
 	@node dist/demo/main.js --clean
 
 clean: ## remove what was built
-	rm -rf dist .cache
+	rm -rf dist

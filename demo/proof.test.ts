@@ -114,6 +114,13 @@ describe('a request and its reply that pass firewall and proxy in order', () => 
   });
 });
 
+it('a datagram that comes twice was doubled on the way', () => {
+  const there = new Film().request().request().reply();
+  expect(verdictOn(there).faults).toEqual(['udp udp-1: the request arrived 2 times']);
+  const back = new Film().request().reply().reply();
+  expect(verdictOn(back).faults).toEqual(['udp udp-1: the reply came back 2 times']);
+});
+
 describe('a request', () => {
   it('that reached the server with its own address is unsteered', () => {
     const verdict = verdictOn(new Film().at('server', 'in', CLIENT, SERVER, 'request udp-1 .\n'), {

@@ -153,6 +153,10 @@ function journeyOf(result: RequestResult, request: readonly Sighting[], reply: r
   if (!replyInOrder) faults.push('the reply was not seen at server, proxy, firewall and vpn pod in this order');
   if (!sameWay) faults.push(`the reply came by ${[...back.proxies, ...back.firewalls].join(', ') || 'no function'}`);
   if (unsteered) faults.push('reached the server unsteered');
+  // A datagram is sent once and never again by anybody: a second one was made on the way. TCP may repeat itself.
+  const returns = reply.filter(({ point, direction }) => point.role === 'vpn' && direction === 'in');
+  if (result.transport === 'udp' && arrivals.length > 1) faults.push(`the request arrived ${arrivals.length} times`);
+  if (result.transport === 'udp' && returns.length > 1) faults.push(`the reply came back ${returns.length} times`);
   return {
     transport: result.transport,
     id: result.id,

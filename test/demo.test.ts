@@ -132,6 +132,25 @@ describe.skipIf(unable)('the walkthrough', () => {
     for (const { name } of bed.nodes) expect((await cluster.status(name)).datapath.adopted).not.toEqual([]);
     expect((await runWalkthrough(cluster, { requests: 5 })).faults).toEqual([]);
   }, 120_000);
+
+  it('loses and doubles nothing while agents are killed and started again under traffic', async () => {
+    let over = false;
+    const traffic = observeTraffic(testbed, { requests: 400 }).finally(() => {
+      over = true;
+    });
+    let rounds = 0;
+    for (; !over || rounds === 0; rounds++) {
+      for (const { name } of bed.nodes) {
+        cluster.agent(name).child.kill('SIGKILL');
+        await cluster.agent(name).ended;
+        cluster.startAgent(name);
+      }
+      await cluster.ready();
+    }
+    const seen = await traffic;
+    expect(seen.faults).toEqual([]);
+    expect(seen.totals.udp).toMatchObject({ sent: 400, answered: 400, unsteered: 0, strayPackets: 0 });
+  }, 180_000);
 });
 
 describe.skipIf(unable)('the demo as a program', () => {
