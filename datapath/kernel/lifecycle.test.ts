@@ -6,12 +6,12 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SfcError } from '../../errors/index.js';
-import { ENDPOINT_FLAG, LAYOUT_VERSION, REASONS, typedMaps } from '../../maps/index.js';
+import { ENDPOINT_FLAG, LAYOUT_VERSION, MAP_NAMES, REASONS, typedMaps } from '../../maps/index.js';
 import type { AttachMethod } from './attach.js';
 import { bytesOf, OBJECT } from './cast.js';
 import { enterFreshNetwork, unmount } from './libc.js';
@@ -102,6 +102,8 @@ describe('pinned state', () => {
   it('is made, then adopted with what it holds', () => {
     const first = start();
     expect(first.adopted).toEqual([]);
+    expect(readdirSync(join(pins, `v${LAYOUT_VERSION}`)).sort()).toEqual([...MAP_NAMES, 'links', 'programs'].sort());
+    expect(readdirSync(join(pins, `v${LAYOUT_VERSION}`, 'programs')).sort()).toEqual(['from_pod', 'to_pod']);
     typedMaps(first.store).sfcselect.set(
       { prefix_len: 96, endpoint: 3783, family: 1, flags: 1, port: 0, protocol: 6, address: bytesOf('10.0.2.12') },
       { cidr_prefix_len: 32, path: 0x101 },

@@ -200,6 +200,7 @@ export function openKernelDatapath(options: KernelOptions): KernelDatapath {
   const pinned = pins.openMaps(capacitiesOf(options));
   const loaded = load(options, pinned);
   for (const [name, map] of loaded.maps) if (!pinned.has(name)) checked(`pin ${name}`, libbpf().objPin(map.fd, pins.mapPath(name)));
+  for (const name of PROGRAM_NAMES) pins.pinProgram(name, loaded.programs[name]);
   for (const fd of pinned.values()) closeFd(fd); // libbpf keeps its own copy
   const datapath = new KernelDatapath(loaded, pins, [...pinned.keys()], method);
   // Pinned links run the program of the agent before: give them this one at once.

@@ -1,6 +1,7 @@
 /**
  * Pinned state: what outlives the agent. Everything of one layout lies under `<pinDir>/v<layout>`:
- * the maps by name, and `links/<ifindex>-<program>` for the attachments that TCX links hold.
+ * the maps by name, `programs/<program>`, and `links/<ifindex>-<program>` for the attachments that TCX
+ * links hold.
  */
 
 import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs';
@@ -44,22 +45,31 @@ export class PinDirectory {
   /** Where this layout's state lies. */
   readonly directory: string;
   readonly links: string;
+  readonly programs: string;
 
   constructor(root: string) {
     this.root = root;
     this.directory = join(root, `v${LAYOUT_VERSION}`);
     this.links = join(this.directory, 'links');
+    this.programs = join(this.directory, 'programs');
   }
 
   /** Mounts a bpffs where there is none and makes the folders. */
   prepare(): void {
     mkdirSync(this.root, { recursive: true });
     if (statfsSync(this.root).type !== BPF_FS_MAGIC) mountBpffs(this.root);
-    mkdirSync(this.links, { recursive: true, mode: 0o700 });
+    for (const folder of [this.links, this.programs]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
   mapPath(name: MapName): string {
     return join(this.directory, name);
+  }
+
+  /** Pins a program in place of the one of the agent before. */
+  pinProgram(name: string, fd: number): void {
+    const path = join(this.programs, name);
+    rmSync(path, { force: true });
+    checked(`pin ${name}`, libbpf().objPin(fd, path));
   }
 
   linkPath(ifindex: number, program: string): string {
