@@ -38,10 +38,11 @@ $(FLOOR_OBJECT): bench/floor.bpf.c
 generate: build ## write the generated files anew (C headers, reference tables)
 	@node dist/tools/generate-layouts.js
 
-check: build ## formatting, lint, types, import rules, generated files
+check: build ## formatting, lint, types, import rules, links of the documents, generated files
 	@npx tsc -p tsconfig.json
 	@npx biome check --error-on-warnings .
 	@node dist/tools/check-imports.js
+	@node dist/tools/check-docs.js
 	@node dist/tools/generate-layouts.js --check
 
 format: $(STAMP) ## put the sources into the project's format

@@ -9,7 +9,7 @@ const root = process.cwd();
 
 if (process.argv.includes('--check')) {
   const stale = staleFiles(root);
-  for (const path of stale) process.stderr.write(`${path} differs from maps/layouts.ts and maps/reasons.ts; run \`make generate\`\n`);
+  for (const path of stale) process.stderr.write(`${path} differs from what its source gives; run \`make generate\`\n`);
   process.exitCode = stale.length === 0 ? 0 : 1;
 } else {
   for (const path of writeGenerated(root)) process.stdout.write(`wrote ${path}\n`);

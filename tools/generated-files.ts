@@ -1,10 +1,10 @@
-/** Which files are generated from the layouts, the reasons and the settings, and whether the committed ones are current. */
+/** Which files are generated from the layouts, the reasons, the settings and the errors, and whether the committed ones are current. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configurationReference } from '../agent/index.js';
 import { layoutsHeader, reasonsHeader } from './c-headers.js';
-import { mapsPage, reasonsPage } from './reference-tables.js';
+import { errorsPage, mapsPage, reasonsPage } from './reference-tables.js';
 
 export interface GeneratedFile {
   /** Relative to the project's root. */
@@ -18,6 +18,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: 'datapath/kernel/bpf/layouts.h', text: layoutsHeader() },
     { path: 'datapath/kernel/bpf/reasons.h', text: reasonsHeader() },
     { path: 'docs/reference/configuration.md', text: configurationReference() },
+    { path: 'docs/reference/errors.md', text: errorsPage() },
     { path: 'docs/reference/maps.md', text: mapsPage() },
     { path: 'docs/reference/reasons.md', text: reasonsPage() },
   ];

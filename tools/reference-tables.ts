@@ -1,5 +1,6 @@
 /** The reference pages on maps and reasons, from the same tables as the code. */
 
+import { ERRORS } from '../errors/index.js';
 import { type Layout, MAP_NAMES, MAPS, REASONS, type ReasonName } from '../maps/index.js';
 
 type Counter = 'from-pod' | 'to-pod' | 'from-pod, to-pod';
@@ -79,4 +80,15 @@ export function reasonsPage(): string {
   return [banner('maps/reasons.ts'), '# Reasons\n', intro, table(['number', 'reason', 'verdict', 'counted by', 'meaning'], rows)].join(
     '\n',
   );
+}
+
+/** `docs/reference/errors.md`: the catalogue of errors. */
+export function errorsPage(): string {
+  const rows = Object.entries(ERRORS)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([code, { exit, status, hint }]) => [`\`${code}\``, exit, status, hint]);
+  const intro =
+    'Every error of `sfcd`, `sfc` and the API carries one of these codes, what was wrong and where, and what to do next. Match on the ' +
+    'code, never on the text. A command that ends with an error ends with its exit status; the API answers with its HTTP status.\n';
+  return [banner('errors/index.ts'), '# Errors\n', intro, table(['code', 'exit', 'HTTP', 'what to do'], rows)].join('\n');
 }
