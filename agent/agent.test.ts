@@ -137,7 +137,7 @@ function cluster(store: MapStore = createMemoryStore()) {
       datapath,
       discovery,
       allocations,
-      reader: { read: () => ({ world, problems: [], documents: 9 }) },
+      reader: { read: () => ({ world, problems: [], documents: 9, locate: (problem) => problem }) },
       log,
       clock: { wall: () => new Date(0), monotonic: () => performance.now() },
       ...replaced,

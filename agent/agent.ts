@@ -71,7 +71,7 @@ export class Agent implements AgentView {
   #methods = new Map<number, AttachedInterface>();
   #content: DirectoryContent | undefined;
   #world: World | undefined;
-  #source = { documents: 0, readAt: '', trouble: '', problems: [] as readonly Problem[] };
+  #source = { documents: 0, readAt: '', trouble: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
   #allocation: { readonly world: World; readonly value: Allocation } | undefined;
   #endpoints: { readonly world: World; readonly at: number; readonly tracked: readonly TrackedEndpoint[] } | undefined;
   #state: RoundState | undefined;
@@ -155,6 +155,7 @@ export class Agent implements AgentView {
       documents: read.documents,
       readAt: this.#options.clock.wall().toISOString(),
       problems: read.problems,
+      locate: read.locate,
     };
   }
 
@@ -183,7 +184,7 @@ export class Agent implements AgentView {
     const result = this.#reconciler.reconcile(target);
     if (result.changes > 0) this.#options.datapath.policyChanged();
     const attachErrors = this.#attach(found, before);
-    const problems = [...this.#source.problems, ...lookup.problems, ...compiled.problems];
+    const problems = [...this.#source.problems, ...[...lookup.problems, ...compiled.problems].map(this.#source.locate)];
     this.#state = { world, allocation, compiled, problems, endpoints, attachErrors, target, result };
     return result;
   }

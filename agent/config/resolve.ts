@@ -3,7 +3,8 @@
 import { Ajv } from 'ajv';
 import { LineCounter, parseDocument } from 'yaml';
 import { SfcError } from '../../errors/index.js';
-import { nearestName } from './nearest.js';
+import { nearestName } from '../../policy/index.js';
+
 import { DERIVED_DEFAULTS, type HostFacts, SETTINGS, type SettingDescription, type Settings, settingsSchema } from './settings.js';
 
 export interface SettingSources {

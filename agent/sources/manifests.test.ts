@@ -63,4 +63,13 @@ describe('the manifest reader', () => {
     one.read(content({ '/m/a.yaml': chain('a', 60) }));
     expect(other.read(content({ '/m/a.yaml': chain('a', 0) })).world.chains).toEqual([]);
   });
+
+  it('knows where a resource stands, for problems that only the whole shows', () => {
+    const { locate } = manifestReader().read(content({ '/m/a.yaml': `${pod('a')}---\n${selector('a', 'nowhere')}` }));
+    const problem = { severity: 'error', file: '', document: 0, line: 0, message: 'no such chain', hint: '' } as const;
+    const place = { resource: 'TrafficSelector/a-to-nowhere', path: 'spec.serviceFunctionChain' };
+    expect(locate({ ...problem, ...place })).toMatchObject({ file: '/m/a.yaml', document: 2, line: 11 });
+    const elsewhere = { ...problem, resource: 'TrafficSelector/of-nobody', path: '' };
+    expect(locate(elsewhere)).toEqual(elsewhere);
+  });
 });

@@ -1,6 +1,6 @@
 /** From the directory's texts to the world, keeping the last good version of each document. */
 
-import { checkWorld, type InForce, mergeLastGood, type Problem, parseManifests, type World } from '../../policy/index.js';
+import { checkWorld, type InForce, locateProblem, mergeLastGood, type Problem, rememberingParser, type World } from '../../policy/index.js';
 import type { DirectoryContent } from './files.js';
 
 export interface ReadManifests {
@@ -8,6 +8,8 @@ export interface ReadManifests {
   readonly problems: readonly Problem[];
   /** Documents found, good and bad. */
   readonly documents: number;
+  /** Puts to a problem of a resource as a whole where that resource stands. */
+  locate(problem: Problem): Problem;
 }
 
 export interface ManifestReader {
@@ -17,12 +19,15 @@ export interface ManifestReader {
 
 /** Remembers what is in force; of files that are skipped, too. */
 export function manifestReader(): ManifestReader {
+  const parse = rememberingParser();
   let inForce: InForce | undefined;
   return {
     read({ files, skipped }) {
-      inForce = mergeLastGood(inForce, parseManifests(files, skipped));
+      const parsed = parse(files, skipped);
+      inForce = mergeLastGood(inForce, parsed);
       const { world, problems, documents } = inForce;
-      return { world, problems: [...problems, ...checkWorld(world)], documents };
+      const locate = (problem: Problem) => locateProblem(problem, parsed.entries);
+      return { world, problems: [...problems, ...checkWorld(world).map(locate)], documents, locate };
     },
   };
 }

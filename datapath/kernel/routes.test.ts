@@ -43,7 +43,7 @@ function gateway(mac: string): void {
 const request = frame({ from: CAST.client, to: CAST.server });
 const destinationMac = (out: Buffer) => out.toString('hex', 0, 6).replace(/..(?=.)/g, '$&:');
 
-function flow(): [SfcflowKey, SfcflowValue] {
+function flow(): readonly [SfcflowKey, SfcflowValue] {
   const [entry] = stage.maps.sfcflow.entries();
   if (entry === undefined) throw new Error('no flow was recorded');
   return entry;

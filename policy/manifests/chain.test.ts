@@ -167,7 +167,6 @@ describe('in a ServiceFunctionChain', () => {
       '"fire.wall" is not a namespace; expected up to 63 lower-case letters, digits and "-", with a letter or digit at both ends',
     ],
     ['namespace: firewall', 'nameSpace: firewall', `${SPEC}.nameSpace`, 'unknown field nameSpace; did you mean namespace?'],
-    ['podSelector', 'selector', `${SPEC}.selector`, 'unknown field selector; expected a mapping with name, namespace and podSelector'],
     [
       'matchLabels:\n          app: firewall',
       'matchLabels: {}',
@@ -253,6 +252,13 @@ describe('in a ServiceFunctionChain', () => {
     const { text } = changed(CHAIN, FUNCTIONS, `  serviceFunctions:\n${long('a')}${long('b')}`);
     expect(read(text).problems).toMatchObject([
       { path: 'spec.serviceFunctions[1].name', message: expect.stringContaining('would share the Service of') },
+    ]);
+  });
+
+  it('a field that nobody knows does not hide that another is missing', () => {
+    expect(read(changed(CHAIN, 'podSelector', 'instances').text).problems).toMatchObject([
+      { line: 17, path: 'spec.serviceFunctions[0].podSelector', message: 'podSelector is missing; expected a mapping with matchLabels' },
+      { line: 19, path: 'spec.serviceFunctions[0].instances', message: 'unknown field instances; expected name, namespace or podSelector' },
     ]);
   });
 

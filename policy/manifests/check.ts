@@ -5,7 +5,8 @@ import { compileNode, podKey, selectedPods } from '../compile.js';
 import { ANY_IPV4, ANY_IPV6 } from '../destinations.js';
 import { findRings } from '../rings.js';
 import type { Problem, Selector, World } from '../world.js';
-import { type ManifestFile, type Manifests, parseManifests, type UnreadFile } from './parse.js';
+import type { ManifestFile } from './entries.js';
+import { type Manifests, parseManifests, type UnreadFile } from './parse.js';
 
 function warning(resource: string, path: string, message: string, hint: string): Problem {
   return { severity: 'warning', file: '', document: 0, line: 0, resource, path, message, hint };
@@ -65,7 +66,8 @@ function checkConflicts(world: World): Problem[] {
 
 const UNASSIGNED = { spiOf: () => undefined, serviceAddressOf: () => undefined };
 
-function locate(problem: Problem, entries: Manifests['entries']): Problem {
+/** The problem with the place of its resource, where a document of these manifests defines that. */
+export function locateProblem(problem: Problem, entries: Manifests['entries']): Problem {
   const entry = entries.find(({ key, resource }) => key === problem.resource && resource !== undefined);
   if (entry === undefined) return problem;
   return { ...problem, file: entry.file, document: entry.document, line: entry.lineOf(problem.path.split('.')) };
@@ -86,6 +88,6 @@ export function validateManifests(files: readonly ManifestFile[], unread: readon
   return {
     documents,
     resources: entries.flatMap(({ identity, resource }) => (identity === undefined || resource === undefined ? [] : [identity])),
-    problems: [...problems, ...whole.map((problem) => locate(problem, entries))],
+    problems: [...problems, ...whole.map((problem) => locateProblem(problem, entries))],
   };
 }

@@ -12,8 +12,7 @@ export interface SourceDocument {
   readonly line: number;
   /** What could be read of it. */
   readonly value: unknown;
-  /** The text is no YAML, so that what `value` lacks may stand in it all the same. */
-  readonly broken: boolean;
+  /** What is wrong with it as YAML. Where there is something, `value` may lack what the text has, and name the wrong thing. */
   readonly faults: readonly YamlFault[];
   lineOf(path: Path): number;
 }
@@ -22,6 +21,8 @@ export interface SourceDocument {
 const MOST_TOKENS = 1_000_000;
 /** Faults told of one document's syntax: behind the first ones, others mean little. */
 const MOST_FAULTS = 20;
+/** The parser's messages quote what they stumble over, however long that is. */
+const LONGEST_MESSAGE = 200;
 
 const OPTIONS = {
   // Our own check is one pass; the library's compares every pair of keys.
@@ -31,65 +32,58 @@ const OPTIONS = {
   logLevel: 'silent',
 } as const;
 
-interface Composed {
-  readonly documents: readonly YamlDocument.Parsed[];
-  readonly fault: YamlFault | undefined;
-}
-
 /**
  * Bounds come before composing: the composer recurses, and an overflow of the stack inside a regular
- * expression ends the process.
+ * expression ends the process. A fault is one that leaves nothing of the document.
  */
-function compose(text: string, lines: LineCounter): Composed {
+function compose(text: string, lines: LineCounter): YamlDocument.Parsed | YamlFault {
   const parser = new Parser(lines.addNewLine);
   const composer = new Composer({ ...OPTIONS, lineCounter: lines });
   const documents: YamlDocument.Parsed[] = [];
+  const fault = (message: string, hint: string): YamlFault => ({ line: lines.linePos(parser.offset).line, message, hint });
   let tokens = 0;
-  let line = 1;
+  let errors = 0;
   lines.addNewLine(0);
   try {
-    for (const lexeme of new Lexer().lex(text)) {
-      for (const token of parser.next(lexeme)) documents.push(...composer.next(token));
-      if (++tokens % 1024 === 0) line = lines.linePos(parser.offset).line;
-      if (tokens > MOST_TOKENS) return { documents: [], fault: { line, message: 'too large to be a resource', hint: 'Divide it.' } };
-      if (parser.stack.length > 2 * DEEPEST) {
-        line = lines.linePos(parser.offset).line;
-        return { documents: [], fault: { line, message: `nested more than ${DEEPEST} deep`, hint: 'Flatten it.' } };
+    read: for (const lexeme of new Lexer().lex(text)) {
+      for (const token of parser.next(lexeme)) {
+        if (token.type === 'error' && ++errors >= MOST_FAULTS) break read;
+        documents.push(...composer.next(token));
       }
+      if (++tokens > MOST_TOKENS) return fault('too large to be a resource', 'Divide it into several documents.');
+      if (parser.stack.length > 2 * DEEPEST) return fault(`nested more than ${DEEPEST} deep`, 'Flatten it.');
     }
     for (const token of parser.end()) documents.push(...composer.next(token));
     documents.push(...composer.end(true, text.length));
-    return { documents, fault: undefined };
   } catch (error) {
     // An escape outside Unicode is thrown, not reported.
-    const message = `not YAML: ${error instanceof Error ? error.message : String(error)}`;
-    return { documents: [], fault: { line, message, hint: 'Correct the syntax.' } };
+    return fault(`not YAML: ${error instanceof Error ? error.message : String(error)}`, 'Correct the syntax.');
   }
+  const [document] = documents;
+  // Two of them in one piece come of a line break that only the parser takes for one.
+  if (document === undefined || documents.length > 1) return fault('not YAML: two documents in one', 'Put --- on a line of its own.');
+  return document;
 }
 
 function readPiece({ text, linesBefore }: Piece, number: number): SourceDocument | undefined {
   const lines = new LineCounter();
-  const { documents, fault } = compose(text, lines);
-  const document = documents[0];
-  if (fault !== undefined || document === undefined) {
-    const line = linesBefore + (fault?.line ?? 1);
-    const faults = fault === undefined ? [] : [{ ...fault, line }];
-    return { number, line, value: undefined, broken: true, faults, lineOf: () => line };
+  const document = compose(text, lines);
+  if (!('contents' in document)) {
+    const line = linesBefore + document.line;
+    return { number, line, value: undefined, faults: [{ ...document, line }], lineOf: () => line };
   }
   const lineAt = (offset: number) => linesBefore + Math.max(1, lines.linePos(offset).line);
   const tree = treeOf(document.contents, lineAt);
-  // A second document inside one piece comes of a line break that YAML does not know.
-  const broken = document.errors.length > 0 || documents.length > 1;
-  if (!broken && tree.value === null) return undefined;
+  if (document.errors.length === 0 && tree.faults.length === 0 && tree.value === null) return undefined;
+  // What is missing at the end is missed on the last line that has something.
+  const end = Math.max(0, text.trimEnd().length - 1);
   const errors = document.errors.slice(0, MOST_FAULTS).map(({ pos, code, message }) => ({
-    line: lineAt(pos[0]),
-    message: `not YAML: ${message}`,
+    line: lineAt(Math.min(pos[0], end)),
+    message: `not YAML: ${message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message}`,
     hint: code === 'TAB_AS_INDENT' ? 'Indent with spaces.' : 'Correct the syntax here or just above.',
   }));
-  if (broken && errors.length === 0)
-    errors.push({ line: tree.lineOf([]), message: 'not YAML: two documents in one', hint: 'Put --- on a line of its own.' });
   const faults = [...errors, ...tree.faults.slice(0, MOST_FAULTS)];
-  return { number, line: tree.lineOf([]), value: tree.value, broken, faults, lineOf: tree.lineOf };
+  return { number, line: tree.lineOf([]), value: tree.value, faults, lineOf: tree.lineOf };
 }
 
 /** Every document that is not empty. */

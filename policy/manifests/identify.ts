@@ -34,9 +34,13 @@ export type Identified =
       readonly faults: readonly Fault[];
     };
 
+/** Longest name that Kubernetes allows; what is longer is cut and marked, and so never equals a good one. */
+const LONGEST_NAME = 253;
+const cut = (name: string) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name);
+
 /** `Pod/vpn/vpn`, `TrafficSelector/vpn-to-firewall`. */
 export function identityText({ kind, namespace, name }: Identity): string {
-  return namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`;
+  return namespace === '' ? `${kind}/${cut(name)}` : `${kind}/${cut(namespace)}/${cut(name)}`;
 }
 
 /** The other kinds of Kubernetes' core group: whole and closed, so that what is not here is mistyped. */
@@ -69,6 +73,9 @@ const NEIGHBOURS = [
   'NodeTopology',
   'ServiceNetworkEndpointGroup',
 ];
+const API_VERSION = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+/** A DNS subdomain, `/`, and a DNS label. */
+const LONGEST_API_VERSION = 253 + 1 + 63;
 const KINDS = Object.keys(SCHEMAS) as Kind[];
 const READ = `${STEERING_KINDS.join(' and ')} (${STEERING_VERSION}), ${KINDS.filter((kind) => !STEERING_KINDS.includes(kind)).join(', ')} (v1)`;
 
@@ -99,16 +106,13 @@ function kindOf(apiVersion: string, kind: string): Kind | Fault | undefined {
   const near = nearestName(kind, group === STEERING_GROUP ? STEERING_KINDS : KINDS);
   const wrongVersion = (meant: string) =>
     error(['apiVersion'], `there is no ${kind} in ${show(apiVersion)}; expected ${meant}`, `Write apiVersion: ${meant}.`);
-  const wrongKind = (meant: string | undefined, expected: string) => {
+  const wrongKind = (meant: string | undefined) => {
     const guess = meant === undefined ? '' : `; did you mean ${meant}?`;
-    return error(
-      ['kind'],
-      `unknown kind ${show(kind)} in ${apiVersion}${guess}`,
-      meant === undefined ? `Read are ${expected}.` : `Write kind: ${meant}.`,
-    );
+    const hint = meant === undefined ? `Read are ${READ}.` : `Write kind: ${meant}.`;
+    return error(['kind'], `unknown kind ${show(kind)} in ${apiVersion}${guess}`, hint);
   };
 
-  if (!/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(apiVersion) || apiVersion.length > 317) {
+  if (apiVersion.length > LONGEST_API_VERSION || !API_VERSION.test(apiVersion)) {
     const meant = isKind(kind) ? apiVersionOf(kind) : 'VERSION or GROUP/VERSION';
     return error(['apiVersion'], `${show(apiVersion)} is not an apiVersion; expected ${meant}`, `Read are ${READ}.`);
   }
@@ -116,19 +120,19 @@ function kindOf(apiVersion: string, kind: string): Kind | Fault | undefined {
     if (STEERING_KINDS.includes(kind as Kind)) return wrongVersion(STEERING_VERSION);
     if (NEIGHBOURS.includes(kind)) return undefined;
     // Pod, with our group: the kind is right.
-    return isKind(kind) ? wrongVersion(apiVersionOf(kind)) : wrongKind(near, READ);
+    return isKind(kind) ? wrongVersion(apiVersionOf(kind)) : wrongKind(near);
   }
   if (group === '') {
     if (isKind(kind)) return wrongVersion(apiVersionOf(kind));
     if (CORE_KINDS.includes(kind)) return version === 'v1' ? undefined : wrongVersion('v1');
-    return wrongKind(near ?? nearestName(kind, CORE_KINDS), READ);
+    return wrongKind(near ?? nearestName(kind, CORE_KINDS));
   }
   // Another group: somebody else's, unless both its name and the kind's are nearly ours.
   const steering = nearestName(kind, STEERING_KINDS);
   if (steering !== undefined && (group.startsWith('networking.') || nearestName(group, [STEERING_GROUP]) !== undefined)) {
-    return steering === kind ? wrongVersion(STEERING_VERSION) : wrongKind(steering, READ);
+    return steering === kind ? wrongVersion(STEERING_VERSION) : wrongKind(steering);
   }
-  if (/^[A-Z][A-Za-z0-9]*$/.test(kind)) return undefined;
+  if (/^[A-Z][A-Za-z0-9]{0,62}$/.test(kind)) return undefined;
   return error(
     ['kind'],
     `${show(kind)} is not a kind; expected a word such as Deployment, beginning with a capital letter`,

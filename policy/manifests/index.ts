@@ -1,4 +1,5 @@
-export { checkWorld, type Validation, validateManifests } from './check.js';
+export { checkWorld, locateProblem, type Validation, validateManifests } from './check.js';
+export type { Entry, ManifestFile } from './entries.js';
 export type { Identity } from './identify.js';
 export { type InForce, mergeLastGood } from './last-good.js';
-export { type Entry, type ManifestFile, type Manifests, parseManifests, type UnreadFile } from './parse.js';
+export { type Manifests, parseManifests, rememberingParser, type UnreadFile } from './parse.js';

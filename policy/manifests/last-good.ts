@@ -9,7 +9,8 @@
  */
 
 import type { Problem, World } from '../world.js';
-import { type Entry, type Manifests, worldOf } from './parse.js';
+import type { Entry } from './entries.js';
+import { type Manifests, worldOf } from './parse.js';
 import type { Resource } from './read-resource.js';
 
 interface Held {
@@ -33,20 +34,25 @@ export interface InForce {
 
 const NOTHING: Pick<InForce, 'held' | 'named'> = { held: [], named: new Set() };
 
-/** The bad documents of a reading, by what a resource may have become. */
+/** For each resource the bad document that its own may have become; undefined when it is gone. */
 function causes(bad: readonly Entry[], known: ReadonlySet<string>): (held: Held) => Entry | undefined {
-  const byKey = new Map<string, Entry>();
-  const byFile = new Map<string, Entry[]>();
+  const named = new Map<string, Entry>();
+  /** By file and kind, `*` for a kind that cannot be told: the first bad document without a name, and with a new one. */
+  const nameless = new Map<string, Entry>();
+  const renamed = new Map<string, Entry>();
+  const keep = (map: Map<string, Entry>, key: string, entry: Entry) => map.has(key) || map.set(key, entry);
   for (const entry of bad) {
-    if (entry.key !== undefined && !byKey.has(entry.key)) byKey.set(entry.key, entry);
-    const others = byFile.get(entry.file);
-    if (others === undefined) byFile.set(entry.file, [entry]);
-    else others.push(entry);
+    const place = `${entry.file} ${entry.kind ?? '*'}`;
+    if (entry.key === undefined) keep(nameless, place, entry);
+    else {
+      keep(named, entry.key, entry);
+      if (!known.has(entry.key)) keep(renamed, place, entry);
+    }
   }
-  return (held) => {
-    const same = (byFile.get(held.file) ?? []).filter(({ kind }) => kind === undefined || kind === held.kind);
-    const renamed = ({ key }: Entry) => key !== undefined && (key === held.renamed || !known.has(key));
-    return byKey.get(held.key) ?? same.find(({ key }) => key === undefined) ?? same.find(renamed);
+  return ({ key, file, kind, renamed: newName }) => {
+    const place = `${file} ${kind}`;
+    const again = newName === undefined ? undefined : named.get(newName);
+    return named.get(key) ?? nameless.get(place) ?? nameless.get(`${file} *`) ?? again ?? renamed.get(place);
   };
 }
 

@@ -53,8 +53,8 @@ function trafficSelectorRules(document: Mapping): Fault[] {
   const subject = (['namespaceSelector', 'podSelector'] as const).flatMap((field): Fault[] => {
     const path = ['spec', 'subject', 'pods', field];
     if (Object.hasOwn(mapping(pods), field)) return requirementRules(mapping(mapping(pods)[field]), path);
-    // Without `pods` the schema has more to say.
-    if (pods !== mapping(pods)) return [];
+    // Where `pods` is not as it should be, or has a field misspelt, the schema has said so.
+    if (pods !== mapping(pods) || Object.keys(mapping(pods)).some((key) => !Object.hasOwn(EVERYTHING, key))) return [];
     const hint = `If so, write ${field}: {}, as an API server asks for it.`;
     return [{ severity: 'warning', path, message: `${field} is absent: ${EVERYTHING[field]} is meant`, hint }];
   });

@@ -4,7 +4,7 @@
  */
 
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap, type YAMLSeq } from 'yaml';
-import { type Path, show } from '../schema/index.js';
+import { type Path, shorten, show } from '../schema/index.js';
 
 export interface YamlFault {
   readonly line: number;
@@ -62,7 +62,7 @@ export function treeOf(root: unknown, lineAt: (offset: number) => number): Tree 
   function expand(anchor: string, depth: number, line: number): unknown {
     const node = anchors.get(anchor);
     if (node === undefined) {
-      fault(line, `there is no anchor &${anchor} before this alias`, 'Anchors hold within one document, after they stand.');
+      fault(line, `there is no anchor &${shorten(anchor)} before this alias`, 'Anchors hold within one document, after they stand.');
       return null;
     }
     aliasDepth++;
@@ -137,9 +137,14 @@ export function treeOf(root: unknown, lineAt: (offset: number) => number): Tree 
 
   const rootLine = startLine(root, 1);
   const value = plain(root, 0, rootLine);
-  const lineOf = (path: Path) => {
+  return { value, faults, lineOf: lineFinder(value, rootLine, linesOf) };
+}
+
+/** On its own, so that what is kept of a document is its value and not the nodes that it was made of. */
+function lineFinder(root: unknown, rootLine: number, linesOf: WeakMap<object, Lines>): (path: Path) => number {
+  return (path) => {
     let line = rootLine;
-    let at: unknown = value;
+    let at = root;
     for (const step of path) {
       const known = typeof at === 'object' && at !== null ? linesOf.get(at)?.get(step) : undefined;
       if (known === undefined) break;
@@ -148,7 +153,6 @@ export function treeOf(root: unknown, lineAt: (offset: number) => number): Tree 
     }
     return line;
   };
-  return { value, faults, lineOf };
 }
 
 function isPlain(key: unknown): boolean {

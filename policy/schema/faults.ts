@@ -21,7 +21,8 @@ function unknownField(schema: AnySchema, parent: Path, field: string): Fault {
     return { severity: 'error', path, message: `${field} is not supported here: ${reason}`, hint: 'Take the field out.' };
   }
   const known = Object.keys(schema.properties ?? {});
-  const name = shorten(field);
+  const shown = shorten(field);
+  const name = /^[\w./…-]+$/.test(shown) ? shown : show(field);
   const near = nearestName(field, known);
   const expected = known.length === 0 ? 'none is expected here' : `expected ${list(known, 'or')}`;
   const message = near === undefined ? `unknown field ${name}; ${expected}` : `unknown field ${name}; did you mean ${near}?`;

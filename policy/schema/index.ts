@@ -1,4 +1,4 @@
-export { show } from './expectation.js';
+export { shorten, show } from './expectation.js';
 export type { Fault } from './faults.js';
 export {
   apiVersionOf,

@@ -2,13 +2,10 @@
 
 import { type Static, Type } from '@sinclair/typebox';
 import { metadata } from './metadata.js';
-import { choice, cidr, dnsLabel, dnsSubdomain, ip } from './strings.js';
-
-const apiVersion = choice(['v1'], { title: 'apiVersion' });
+import { cidr, dnsLabel, dnsSubdomain, ip, typeFields } from './strings.js';
 
 export const podSchema = Type.Object({
-  apiVersion,
-  kind: choice(['Pod'], { title: 'kind' }),
+  ...typeFields('v1', 'Pod'),
   metadata: metadata(dnsSubdomain({ title: 'name' })),
   spec: Type.Optional(
     Type.Object({
@@ -27,14 +24,12 @@ export const podSchema = Type.Object({
 });
 
 export const namespaceSchema = Type.Object({
-  apiVersion,
-  kind: choice(['Namespace'], { title: 'kind' }),
+  ...typeFields('v1', 'Namespace'),
   metadata: metadata(dnsLabel({ title: 'name' })),
 });
 
 export const nodeSchema = Type.Object({
-  apiVersion,
-  kind: choice(['Node'], { title: 'kind' }),
+  ...typeFields('v1', 'Node'),
   metadata: metadata(dnsSubdomain({ title: 'name' })),
   spec: Type.Optional(
     Type.Object({
@@ -45,8 +40,7 @@ export const nodeSchema = Type.Object({
 });
 
 export const serviceSchema = Type.Object({
-  apiVersion,
-  kind: choice(['Service'], { title: 'kind' }),
+  ...typeFields('v1', 'Service'),
   metadata: metadata(dnsLabel({ title: 'name' })),
   spec: Type.Optional(
     Type.Object({

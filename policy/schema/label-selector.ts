@@ -14,7 +14,7 @@ export function labelSelector(options: { readonly description: string }) {
         Type.Array(
           Type.Object(
             {
-              key: labelKey,
+              key: Type.String({ ...labelKey, description: 'Key of the label that is looked at.' }),
               operator: choice(['In', 'NotIn', 'Exists', 'DoesNotExist'], {
                 title: 'operator',
                 description: "How the label's value relates to `values`.",

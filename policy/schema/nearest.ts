@@ -22,7 +22,7 @@ function distance(a: string, b: string): number {
 const LONGEST = 64;
 
 /**
- * The nearest of the names: an edit for each three letters begun, three at most, case counting for
+ * The nearest of the names: one edit in a short word, up to three in a long one, case counting for
  * nothing; failing that, the one name that the word begins (`port` for `portNumber`). Undefined when
  * none is near.
  */
@@ -30,7 +30,7 @@ export function nearestName(wrong: string, names: readonly string[]): string | u
   if (wrong.length > LONGEST) return undefined;
   const word = wrong.toLowerCase();
   let best: string | undefined;
-  let least = Math.min(3, Math.ceil(word.length / 3)) + 1;
+  let least = (word.length <= 4 ? 1 : Math.min(3, Math.ceil(word.length / 3))) + 1;
   for (const name of names) {
     const apart = distance(word, name.toLowerCase());
     if (apart < least) {

@@ -3,7 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { equalitySelector } from './label-selector.js';
 import { clusterMetadata } from './metadata.js';
-import { choice, dnsLabel, dnsName, dnsSubdomain } from './strings.js';
+import { choice, dnsLabel, dnsName, dnsSubdomain, typeFields } from './strings.js';
 
 export const DEFAULT_AFFINITY_TIMEOUT = 10_800;
 
@@ -36,8 +36,7 @@ const serviceFunction = Type.Object(
 
 export const serviceFunctionChainSchema = Type.Object(
   {
-    apiVersion: choice(['networking.gke.io/v1'], { title: 'apiVersion' }),
-    kind: choice(['ServiceFunctionChain'], { title: 'kind' }),
+    ...typeFields('networking.gke.io/v1', 'ServiceFunctionChain'),
     metadata: clusterMetadata('ServiceFunctionChain', dnsSubdomain({ title: 'name', description: 'Name of the chain.' })),
     spec: Type.Object(
       {

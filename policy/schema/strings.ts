@@ -67,6 +67,14 @@ export function choice<const T extends string>(words: readonly T[], options: Str
   return Type.Unsafe<T>({ type: 'string', enum: words, ...options });
 }
 
+/** The two fields that say what a document is. */
+export function typeFields<const V extends string, const K extends string>(apiVersion: V, kind: K) {
+  return {
+    apiVersion: choice([apiVersion], { title: 'apiVersion', description: 'API group and version of the kind.' }),
+    kind: choice([kind], { title: 'kind', description: 'What the document describes.' }),
+  };
+}
+
 /** No address text is longer: IPv6 with an IPv4 tail and a prefix length has 49 characters. */
 const LONGEST_ADDRESS = 64;
 const isAddress = (text: string) => text.length <= LONGEST_ADDRESS && parseAddress(text) !== undefined;

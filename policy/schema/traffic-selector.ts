@@ -3,7 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { labelSelector } from './label-selector.js';
 import { clusterMetadata } from './metadata.js';
-import { choice, cidr, dnsSubdomain } from './strings.js';
+import { choice, cidr, dnsSubdomain, typeFields } from './strings.js';
 
 const protocol = Type.Optional(
   choice(['TCP', 'UDP'], { title: 'protocol', default: 'TCP', description: 'Transport protocol; TCP where it is absent.' }),
@@ -32,8 +32,7 @@ const port = Type.Object(
 
 export const trafficSelectorSchema = Type.Object(
   {
-    apiVersion: choice(['networking.gke.io/v1'], { title: 'apiVersion' }),
-    kind: choice(['TrafficSelector'], { title: 'kind' }),
+    ...typeFields('networking.gke.io/v1', 'TrafficSelector'),
     metadata: clusterMetadata('TrafficSelector', dnsSubdomain({ title: 'name', description: 'Name of the selector.' })),
     spec: Type.Object(
       {
