@@ -1,8 +1,9 @@
 /**
- * The few fields of a captured Ethernet frame that say who talks to whom. Headers inside a steering
- * packet are the business of `geneve/`; this looks at the outermost IPv4 packet only.
+ * The few fields of a captured Ethernet frame that say who talks to whom: of the outermost IPv4
+ * packet. What a steering packet carries is for `decodePacket` of `geneve/` to say.
  */
 
+import { decodeIpv4, decodeTcp, ETHERNET_HEADER, ETHERTYPE, formatAddress, formatMac, PROTOCOL, UDP_HEADER } from '../geneve/index.js';
 import type { CapturedPacket } from './pcap-reader.js';
 import { LINK_TYPE } from './pcap-writer.js';
 
@@ -19,42 +20,26 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
-const ETHERNET_LENGTH = 14;
-const TCP = 6;
-const UDP = 17;
-
 /** The fields, or undefined for anything but an unfragmented TCP or UDP packet over IPv4 over Ethernet whose headers are all there. */
 export function decodeFrame({ data, linkType }: Pick<CapturedPacket, 'data' | 'linkType'>): Frame | undefined {
-  if (linkType !== LINK_TYPE.ethernet || data.length < ETHERNET_LENGTH + 20) return undefined;
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const version = view.getUint8(ETHERNET_LENGTH);
-  if (view.getUint16(12) !== 0x0800 || version >> 4 !== 4) return undefined;
-  const transport = ETHERNET_LENGTH + (version & 15) * 4;
+  const ethernet = ETHERNET_HEADER.decode(data);
+  if (linkType !== LINK_TYPE.ethernet || 'failure' in ethernet || ethernet.type !== ETHERTYPE.ipv4) return undefined;
+  const ip = decodeIpv4(data, ETHERNET_HEADER.size);
+  if ('failure' in ip || ip.moreFragments === 1 || ip.fragmentOffset > 0) return undefined;
+  if (ip.protocol !== PROTOCOL.tcp && ip.protocol !== PROTOCOL.udp) return undefined;
+  const tcp = ip.protocol === PROTOCOL.tcp;
   // Ethernet pads short frames: the IP length says where the packet ends.
-  const end = Math.min(ETHERNET_LENGTH + view.getUint16(ETHERNET_LENGTH + 2), data.length);
-  // More fragments (0x2000) or an offset: the ports may not be there.
-  if ((view.getUint16(ETHERNET_LENGTH + 6) & 0x3fff) !== 0) return undefined;
-  const number = view.getUint8(ETHERNET_LENGTH + 9);
-  if ((number !== TCP && number !== UDP) || transport < ETHERNET_LENGTH + 20 || end < transport + (number === TCP ? 20 : 8))
-    return undefined;
-  const payload = transport + (number === TCP ? (view.getUint8(transport + 12) >> 4) * 4 : 8);
-  if (payload > end) return undefined;
+  const segment = data.subarray(ETHERNET_HEADER.size + ip.headerLength, ETHERNET_HEADER.size + ip.totalLength);
+  const transport = tcp ? decodeTcp(segment) : UDP_HEADER.decode(segment);
+  if ('failure' in transport) return undefined;
   return {
-    destinationMac: mac(data, 0),
-    sourceMac: mac(data, 6),
-    source: ipv4(data, ETHERNET_LENGTH + 12),
-    destination: ipv4(data, ETHERNET_LENGTH + 16),
-    protocol: number === TCP ? 'tcp' : 'udp',
-    sourcePort: view.getUint16(transport),
-    destinationPort: view.getUint16(transport + 2),
-    payload: data.subarray(payload, end),
+    destinationMac: formatMac(ethernet.destination),
+    sourceMac: formatMac(ethernet.source),
+    source: formatAddress(ip.source, 1),
+    destination: formatAddress(ip.destination, 1),
+    protocol: tcp ? 'tcp' : 'udp',
+    sourcePort: transport.sourcePort,
+    destinationPort: transport.destinationPort,
+    payload: segment.subarray('headerLength' in transport ? transport.headerLength : UDP_HEADER.size),
   };
-}
-
-function mac(data: Uint8Array, offset: number): string {
-  return Array.from(data.subarray(offset, offset + 6), (byte) => byte.toString(16).padStart(2, '0')).join(':');
-}
-
-function ipv4(data: Uint8Array, offset: number): string {
-  return data.subarray(offset, offset + 4).join('.');
 }

@@ -3,9 +3,10 @@
 import { transportChecksum } from './checksum.js';
 import { tosAtExit, withTos } from './ecn.js';
 import { STEERING_LENGTH } from './encapsulate.js';
+import { ETHERTYPE } from './ethernet.js';
 import { type DropFailure, drop, type Failed, type Failure, short, wrong } from './failure.js';
 import { SOURCE_PORT } from './flow-hash.js';
-import { decodeGeneveOption, ETHERTYPE, GENEVE_HEADER, GENEVE_VERSION, STEERING_PORT } from './geneve-header.js';
+import { decodeGeneveOption, GENEVE_HEADER, GENEVE_VERSION, STEERING_PORT } from './geneve-header.js';
 import { IPV4_HEADER } from './ipv4.js';
 import { IPV6_HEADER } from './ipv6.js';
 import {
@@ -19,7 +20,7 @@ import {
   type Si,
   type Spi,
 } from './nsh.js';
-import { type Packet, parsePacket, versionOf } from './packet.js';
+import { type Packet, parsePacket } from './packet.js';
 import { PROTOCOL, UDP_HEADER, type UdpHeader } from './transport.js';
 
 export interface DecapsulateOptions {
@@ -118,6 +119,7 @@ function openEnvelope(bytes: Uint8Array, outer: Packet): Envelope | Dropped {
   const geneve = GENEVE_HEADER.decode(bytes, at);
   if ('failure' in geneve) return drop('geneve-malformed', geneve);
   if (geneve.version !== GENEVE_VERSION) return drop('geneve-version', wrong('Geneve version', GENEVE_VERSION, geneve.version));
+  if (geneve.control !== 0) return drop('control', wrong('Geneve O bit', 0, geneve.control));
   const optionsAt = at + GENEVE_HEADER.size;
   const overhead = optionsAt + geneve.optionWords * 4;
   if (overhead > outer.length) return drop('geneve-malformed', short('Geneve options', overhead - optionsAt, outer.length - optionsAt));
@@ -153,6 +155,7 @@ function readNsh(bytes: Uint8Array, protocolType: number): ServicePath | Dropped
   const path = NSH_SERVICE_PATH_HEADER.decode(bytes, NSH_BASE_HEADER.size);
   if ('failure' in path) return drop('nsh-malformed', path);
   if (base.version !== NSH_VERSION) return drop('nsh-version', wrong('NSH version', NSH_VERSION, base.version));
+  if (base.oam !== 0) return drop('control', wrong('NSH O bit', 0, base.oam));
   if (base.words !== NSH_WORDS) return drop('nsh-malformed', wrong('NSH length in words', NSH_WORDS, base.words));
   if (base.mdType !== NSH_MD_TYPE_2) return drop('nsh-malformed', wrong('NSH MD type', NSH_MD_TYPE_2, base.mdType));
   if (base.ttl === 0) return drop('nsh-ttl', wrong('NSH TTL', 'at least 1', 0));
@@ -165,9 +168,10 @@ function readNsh(bytes: Uint8Array, protocolType: number): ServicePath | Dropped
 
 /** Reads the inner packet while it is still wrapped. */
 function readInner(wrapped: Uint8Array, protocolType: number): Packet | Dropped {
-  if (wrapped.length === 0) return drop('inner-malformed', short('inner packet', 1, 0));
+  const [first] = wrapped;
+  if (first === undefined) return drop('inner-malformed', short('inner packet', IPV4_HEADER.size, 0));
   const version = protocolType === ETHERTYPE.ipv4 ? 4 : 6;
-  if (versionOf(wrapped) !== version) return drop('next-protocol', wrong('inner IP version', version, versionOf(wrapped)));
+  if (first >> 4 !== version) return drop('next-protocol', wrong('inner IP version', version, first >> 4));
   const packet = parsePacket(wrapped);
   return 'failure' in packet ? drop('inner-malformed', packet) : packet;
 }

@@ -20,7 +20,7 @@ import { decodeGeneveOption, GENEVE_HEADER, STEERING_PORT } from './geneve-heade
 import { decodeIpv4 } from './ipv4.js';
 import { decodeIpv6 } from './ipv6.js';
 import { NSH_BASE_HEADER, NSH_OPTION, NSH_SERVICE_PATH_HEADER } from './nsh.js';
-import { versionOf } from './packet.js';
+import { decodeVersion } from './packet.js';
 import { decodeTcp, ICMP_HEADER, PROTOCOL, TCP_FLAGS, UDP_HEADER } from './transport.js';
 
 /** The IP packet at the start of `bytes`; what lies behind it is left out. Steering is what goes to `options.port`. */
@@ -35,7 +35,9 @@ export function decodePacket(bytes: Uint8Array, options: DecapsulateOptions = {}
 }
 
 function describeLayers(bytes: Uint8Array): PacketDescription {
-  const described = versionOf(bytes) === 6 ? describeIpv6(bytes) : describeIpv4(bytes);
+  const known = decodeVersion(bytes);
+  if ('failure' in known) return { payload: bytes.length, ...known };
+  const described = known.version === 4 ? describeIpv4(bytes) : describeIpv6(bytes);
   if ('failure' in described) return { payload: bytes.length, ...described };
   const { ip, ends } = described;
   const whole = ip.length <= bytes.length;

@@ -4,7 +4,6 @@
  */
 
 import { updateChecksum } from './checksum.js';
-import { versionOf } from './packet.js';
 
 /** The two least significant bits of the TOS octet. */
 export const ECN = { notEct: 0, ect1: 1, ect0: 2, ce: 3 } as const;
@@ -29,7 +28,7 @@ export function withTos(packet: Uint8Array, tos: number): Uint8Array {
   const copy = Uint8Array.from(packet);
   const view = new DataView(copy.buffer);
   const before = view.getUint16(0);
-  const ipv6 = versionOf(packet) === 6;
+  const ipv6 = before >> 12 === 6;
   const after = ipv6 ? (before & 0xf00f) | (tos << 4) : (before & 0xff00) | tos;
   view.setUint16(0, after);
   if (!ipv6) view.setUint16(IPV4_CHECKSUM_OFFSET, updateChecksum(view.getUint16(IPV4_CHECKSUM_OFFSET), before, after));

@@ -2,9 +2,10 @@
 
 import type { AddressFamily, IpAddress } from './address.js';
 import { udpChecksum } from './checksum.js';
+import { ETHERTYPE } from './ethernet.js';
 import { type DropFailure, drop, wrong } from './failure.js';
 import { flowHash, outerSourcePort } from './flow-hash.js';
-import { ETHERTYPE, GENEVE_HEADER, GENEVE_OPTION_HEADER, GENEVE_VERSION, STEERING_PORT } from './geneve-header.js';
+import { GENEVE_HEADER, GENEVE_OPTION_HEADER, GENEVE_VERSION, STEERING_PORT } from './geneve-header.js';
 import { encodeIpv4, IPV4_HEADER } from './ipv4.js';
 import { encodeIpv6, IPV6_HEADER } from './ipv6.js';
 import {

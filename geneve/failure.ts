@@ -35,6 +35,7 @@ export const DROP_REASONS = [
   'next-protocol',
   'inner-malformed',
   'ecn',
+  'control',
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

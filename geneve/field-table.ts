@@ -29,13 +29,13 @@ type ValueNames<Drafts extends readonly Draft[]> = {
 }[number];
 
 /** A header's fields by name, reserved ones left out: integers as numbers, addresses as bytes. */
-export type WireRecord<Drafts extends readonly Draft[] = readonly Draft[]> = {
+export type WireRecord<Drafts extends readonly Draft[]> = {
   readonly [Name in ValueNames<Drafts>]: Extract<Drafts[number], readonly [Name, ...unknown[]]>[1] extends `bytes${number}`
     ? Uint8Array
     : number;
 };
 
-export interface WireHeader<T = WireRecord> {
+export interface WireHeader<T = Readonly<Record<string, number | Uint8Array>>> {
   /** As failures and the documentation name it. */
   readonly name: string;
   /** The document that defines it. */

@@ -38,7 +38,6 @@ export const GENEVE_VERSION = 0;
 export const STEERING_PORT = 7081;
 /** The bit of an option's type that forbids a receiver to ignore it. */
 export const OPTION_CRITICAL = 0x80;
-export const ETHERTYPE = { ipv4: 0x0800, ipv6: 0x86dd } as const;
 
 export interface GeneveOption extends RecordOf<typeof GENEVE_OPTION_HEADER> {
   /** A receiver that does not know the option must drop the packet (RFC 8926 3.5). */

@@ -7,6 +7,7 @@ export * from './describe.js';
 export * from './description.js';
 export * from './ecn.js';
 export * from './encapsulate.js';
+export * from './ethernet.js';
 export {
   type Decoded,
   DROP_REASONS,

@@ -62,17 +62,18 @@ export function parsePacket(bytes: Uint8Array): Decoded<Packet> {
   return portless;
 }
 
-/** IP version of the packet at the start of `bytes`, 0 where there is none. */
-export function versionOf(bytes: Uint8Array): number {
-  return (bytes[0] ?? 0) >> 4;
+/** What the first four bits of a packet say. */
+export function decodeVersion(bytes: Uint8Array): Decoded<{ readonly version: 4 | 6 }> {
+  const [first] = bytes;
+  if (first === undefined) return short('IP header', IPV4_HEADER.size, 0);
+  const version = first >> 4;
+  return version === 4 || version === 6 ? { version } : wrong('IP version', '4 or 6', version);
 }
 
 function parseIp(bytes: Uint8Array): Decoded<IpPart> {
-  if (bytes.length === 0) return short('IP header', IPV4_HEADER.size, 0);
-  const version = versionOf(bytes);
-  if (version === 4) return parseIpv4(bytes);
-  if (version === 6) return parseIpv6(bytes);
-  return wrong('IP version', '4 or 6', version);
+  const ip = decodeVersion(bytes);
+  if ('failure' in ip) return ip;
+  return ip.version === 4 ? parseIpv4(bytes) : parseIpv6(bytes);
 }
 
 function parseIpv4(bytes: Uint8Array): Decoded<IpPart> {

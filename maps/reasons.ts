@@ -38,8 +38,9 @@ const table = [
   [47, 'encap-failed', 'dropped', 'the kernel could not make room for the outer headers'],
   [48, 'too-big', 'dropped', 'the encapsulated packet exceeds the next link'],
   [49, 'no-address', 'dropped', 'the sending endpoint has no address of the outer family'],
-  [51, 'ecn', 'dropped', 'outer header says congestion, inner packet cannot carry it (RFC 6040 4.2)'],
   [50, 'malformed', 'dropped', 'packet of a selected endpoint whose own headers are truncated or contradict each other'],
+  [51, 'ecn', 'dropped', 'outer header says congestion, inner packet cannot carry it (RFC 6040 4.2)'],
+  [52, 'control', 'dropped', 'Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver'],
 ] as const satisfies readonly (readonly [number, string, ReasonClass, string])[];
 
 export type ReasonName = (typeof table)[number][1];

@@ -1,10 +1,11 @@
-/** Which files are generated from the layouts, the reasons, the settings and the errors, and whether the committed ones are current. */
+/** Which files are generated from the tables of the project, and whether the committed ones are current. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configurationReference } from '../agent/index.js';
 import { layoutsHeader, reasonsHeader } from './c-headers.js';
 import { errorsPage, mapsPage, reasonsPage } from './reference-tables.js';
+import { wirePage } from './wire-tables.js';
 
 export interface GeneratedFile {
   /** Relative to the project's root. */
@@ -21,6 +22,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: 'docs/reference/errors.md', text: errorsPage() },
     { path: 'docs/reference/maps.md', text: mapsPage() },
     { path: 'docs/reference/reasons.md', text: reasonsPage() },
+    { path: 'docs/reference/wire.md', text: wirePage() },
   ];
 }
 

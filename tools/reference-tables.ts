@@ -32,6 +32,7 @@ const COUNTED_BY: Readonly<Record<ReasonName, Counter>> = {
   'encap-failed': 'from-pod',
   'too-big': 'from-pod',
   'no-address': 'from-pod',
+  control: 'to-pod',
   ecn: 'to-pod',
   malformed: 'from-pod',
 };

@@ -240,6 +240,8 @@ describe('a receiver', () => {
     ['an inner version that disagrees', (p) => p.writeUInt8(0x65, 62), 'next-protocol'],
     ['an inner packet longer than what is there', (p) => p.writeUInt16BE(2000, 64), 'inner-malformed'],
     ['a UDP length that contradicts the IP length', (p) => p.writeUInt16BE(30, 38), 'outer-malformed'],
+    ['a Geneve control packet', (p) => p.writeUInt8(0xc0, 43), 'control'],
+    ['an NSH OAM packet', (p) => p.writeUInt8(0x2f, 54), 'control'],
     ['congestion told to a packet that cannot carry it', (p) => p.writeUInt8(3, 15), 'ecn'],
     ['an outer source that is no peer', (p) => p.set([198, 51, 100, 1], 26), 'not-a-peer'],
   ];
@@ -276,13 +278,28 @@ describe('a receiver', () => {
     expect(out.frame).toEqual(Buffer.from(request));
   });
 
-  it('tells congestion to an inner packet that can carry it, with the checksum right', () => {
-    const capable = frame({ from: CAST.client, to: CAST.server, tos: 2 });
-    const packet = stage.pod('vpn', { selects: true }).selects('vpn', 1, 1).send(capable).frame;
-    packet.writeUInt8(3, 15);
-    const out = stage.pod('firewall').receive(packet).frame;
-    expect(out.readUInt8(15)).toBe(3);
-    expect(checksum(out.subarray(14, 34))).toBe(0);
+  /** RFC 6040 4.2, normal mode: what leaves, by inner and outer codepoint. Not-ECT 0, ECT(1) 1, ECT(0) 2, CE 3. */
+  const leaving: readonly (readonly [inner: number, byOuter: readonly [number, number, number, number | 'drop']])[] = [
+    [0, [0, 0, 0, 'drop']],
+    [1, [1, 1, 1, 3]],
+    [2, [2, 1, 2, 3]],
+    [3, [3, 3, 3, 3]],
+  ];
+
+  it.each(leaving)('tells an inner ECN codepoint %i what the way met, with the checksum right', (inner, byOuter) => {
+    const marked = frame({ from: CAST.client, to: CAST.server, tos: 0xb8 | inner });
+    const packet = stage.pod('vpn', { selects: true }).selects('vpn', 1, 1).send(marked).frame;
+    expect(packet.readUInt8(15)).toBe(0xb8 | inner);
+    stage.pod('firewall');
+    byOuter.forEach((expected, outer) => {
+      packet.writeUInt8(0xb8 | outer, 15);
+      const out = stage.receive(packet);
+      if (expected === 'drop') expect(out).toMatchObject({ verdict: 'drop', counted: { ecn: 1 } });
+      else {
+        expect(out.frame.readUInt8(15)).toBe(0xb8 | expected);
+        expect(checksum(out.frame.subarray(14, 34))).toBe(0);
+      }
+    });
   });
 
   it('lets traffic that is not steering pass untouched', () => {

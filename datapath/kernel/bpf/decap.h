@@ -69,6 +69,8 @@ static __always_inline enum reason open_envelope(struct __sk_buff *skb, const st
 		return REASON_OUTER_MALFORMED;
 	if (steering->geneve.version_opt_len >> 6)
 		return REASON_GENEVE_VERSION;
+	if (steering->geneve.control_critical & GENEVE_CONTROL) /* RFC 8926 3.4: its payload is never forwarded */
+		return REASON_CONTROL;
 	options = (steering->geneve.version_opt_len & 0x3f) * 4;
 	if (geneve_offset - ETH_HLEN + sizeof(struct geneve_header) + options > outer->length)
 		return REASON_GENEVE_MALFORMED;
@@ -95,6 +97,8 @@ static __always_inline enum reason open_envelope(struct __sk_buff *skb, const st
 	nsh_word = bpf_ntohs(nsh.version_ttl_length);
 	if (nsh_word >> 14)
 		return REASON_NSH_VERSION;
+	if (nsh_word & NSH_OAM) /* RFC 8300 2.2: discarded where OAM is not supported */
+		return REASON_CONTROL;
 	if ((nsh_word & 0x3f) != NSH_WORDS || (nsh.md_type & 0x0f) != NSH_MD_TYPE_2)
 		return REASON_NSH_MALFORMED;
 	envelope->ttl = (nsh_word >> 6) & 0x3f;
@@ -128,20 +132,33 @@ static __always_inline enum reason read_inner(struct __sk_buff *skb, const struc
 
 #define ECN_MASK 3
 #define ECN_CE 3
+#define ECN_ECT_0 2
+#define ECN_ECT_1 1
+
+/*
+ * The inner packet's ECN codepoint after the tunnel, RFC 6040 4.2 normal mode: congestion met on the
+ * way, and the less severe ECT(1), are told to the inner packet. Not-ECT under CE is the caller's.
+ */
+static __always_inline __u8 ecn_leaving(__u8 outer, __u8 inner)
+{
+	if (outer == ECN_CE || (outer == ECN_ECT_1 && inner == ECN_ECT_0))
+		return outer;
+	return inner;
+}
 
 /* Removes the outer headers. 0, or the reason of the drop. */
 static __always_inline enum reason unwrap(struct __sk_buff *skb, const struct envelope *envelope, const struct packet *inner)
 {
 	__u64 gso = inner->protocol == IPPROTO_UDP ? BPF_F_ADJ_ROOM_FIXED_GSO : 0;
+	__u8 ecn = ecn_leaving(envelope->tos & ECN_MASK, inner->tos & ECN_MASK);
 
 	if (bpf_skb_adjust_room(skb, -(__s32)envelope->length, BPF_ADJ_ROOM_MAC, gso))
 		return REASON_INNER_MALFORMED;
-	if ((envelope->tos & ECN_MASK) == ECN_CE && (inner->tos & ECN_MASK) != ECN_CE) {
-		/* RFC 6040 4.2: congestion met on the way is told to the inner packet (see the caller for Not-ECT) */
-		__u16 before = bpf_htons(0x4500 | inner->tos), after = bpf_htons(0x4500 | inner->tos | ECN_CE);
-		__u8 tos = inner->tos | ECN_CE;
+	if (ecn != (inner->tos & ECN_MASK)) {
+		__u8 tos = (inner->tos & ~ECN_MASK) | ecn;
 
-		bpf_l3_csum_replace(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, check), before, after, 2);
+		bpf_l3_csum_replace(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, check), bpf_htons(0x4500 | inner->tos),
+		                    bpf_htons(0x4500 | tos), 2);
 		bpf_skb_store_bytes(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, tos), &tos, 1, 0);
 	}
 	return 0;

@@ -35,4 +35,5 @@ enum reason {
 	REASON_NO_ADDRESS = 49, /* dropped: the sending endpoint has no address of the outer family */
 	REASON_MALFORMED = 50, /* dropped: packet of a selected endpoint whose own headers are truncated or contradict each other */
 	REASON_ECN = 51, /* dropped: outer header says congestion, inner packet cannot carry it (RFC 6040 4.2) */
+	REASON_CONTROL = 52, /* dropped: Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver */
 };

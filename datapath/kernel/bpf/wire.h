@@ -31,12 +31,14 @@ struct steering_header {    /* what follows the outer UDP header when we write i
 
 _Static_assert(sizeof(struct steering_header) == 20, "Geneve 8, option 4, NSH 8");
 
+#define GENEVE_CONTROL 0x80
 #define GENEVE_CRITICAL 0x40
 #define GENEVE_OPTION_CRITICAL 0x80
 #define GENEVE_OPT_WORDS 3
 #define NSH_OPTION_CLASS 0x0132
 #define NSH_OPTION_TYPE 0x82
 #define NSH_WORDS 2
+#define NSH_OAM 0x2000
 #define NSH_MD_TYPE_2 2
 #define NSH_NEXT_IPV4 1
 #define NSH_TTL_CLASSIFIER 63 /* RFC 8300 2.2: the default initial TTL */
