@@ -10,6 +10,11 @@ export interface LiveCaptureOptions {
   readonly interface: string;
   /** A pcap-filter expression, for instance `udp port 7081`; empty or absent: everything. */
   readonly filter?: string;
+  /**
+   * Bytes kept of each packet; by default all (0, tcpdump's own default of 262,144). The buffer holds
+   * as many packets as such snapshots fit into it, so a small one loses less under load.
+   */
+  readonly snapLength?: number;
   /** The pcap file to write. */
   readonly file: string;
 }
@@ -42,7 +47,22 @@ export async function liveCapture(options: LiveCaptureOptions): Promise<LiveCapt
     ...(options.namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${options.namespace}`, '--']),
     // -Z root: a tcpdump that gives up root could not write into the run directory.
     // --immediate-mode: a packet is in the file when it is over, not when a buffer is full.
-    ...['tcpdump', '-i', options.interface, '-n', '-U', '--immediate-mode', '-B', '8192', '-Z', 'root', '-w', options.file],
+    ...[
+      'tcpdump',
+      '-i',
+      options.interface,
+      '-n',
+      '-U',
+      '--immediate-mode',
+      '-B',
+      '8192',
+      '-s',
+      String(options.snapLength ?? 0),
+      '-Z',
+      'root',
+      '-w',
+      options.file,
+    ],
     ...(options.filter === undefined || options.filter === '' ? [] : [options.filter]),
   ];
   const [program = '', ...args] = argv;

@@ -71,6 +71,9 @@ export async function runWalkthrough(cluster: Cluster, options: WalkthroughOptio
   return { ...observation, faults, steps, drops };
 }
 
+/** Longer than any packet of the walkthrough, so none is cut. */
+const SNAP_LENGTH = 2048;
+
 /** Sends the requests with a tcpdump at every station, and judges what was captured. Needs no agent. */
 export async function observeTraffic(testbed: Testbed, options: WalkthroughOptions & { readonly timeout?: number }): Promise<Observation> {
   const bed = testbed.blueprint;
@@ -87,7 +90,10 @@ export async function observeTraffic(testbed: Testbed, options: WalkthroughOptio
   try {
     phase('tcpdump at every function pod, the vpn pod, the server and on the fabric');
     for (const [name, namespace, link, filter] of capturePoints(bed)) {
-      captures.set(name, await liveCapture({ namespace, interface: link, filter, file: join(directory, `${name}.pcap`) }));
+      captures.set(
+        name,
+        await liveCapture({ namespace, interface: link, filter, file: join(directory, `${name}.pcap`), snapLength: SNAP_LENGTH }),
+      );
     }
     for (const transport of ['tcp', 'udp'] as const) {
       phase(`${options.requests} ${transport.toUpperCase()} requests from the clients behind the vpn pod to ${bed.server.address}`);
