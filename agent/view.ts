@@ -4,21 +4,10 @@
  */
 
 import type { MapName } from '../maps/index.js';
+import type { Problem } from '../policy/index.js';
 
-export interface ProblemView {
-  readonly severity: 'error' | 'warning';
-  readonly file: string;
-  /** 1-based number of the YAML document in the file. */
-  readonly document: number;
-  /** Line in the file, 1-based; 0 when the file as a whole is meant. */
-  readonly line: number;
-  /** `TrafficSelector/vpn-to-firewall`, or empty when unknown. */
-  readonly resource: string;
-  /** `spec.egress.ports[0]`, or empty for the document. */
-  readonly path: string;
-  readonly message: string;
-  readonly hint: string;
-}
+/** What is wrong in the manifests, and where. */
+export type ProblemView = Problem;
 
 export interface ConditionView {
   readonly type: string;

@@ -1,47 +1,13 @@
 /** Every listing as it is printed, from a real server on a real socket. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import type { AgentView } from '../agent/view.js';
 import { fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
-import { type Api, startApi } from '../api/index.js';
 import { MAP_NAMES } from '../maps/index.js';
-import { type Outcome, type Terminal, typed } from './fake-terminal.js';
+import { fakeNode } from './fake-node.js';
 
-let directory: string;
-let socketPath: string;
-let api: Api | undefined;
-
-const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-
-async function serve(other: Partial<AgentView> = {}): Promise<void> {
-  api = await startApi({ view: fakeView(other), socketPath, log: silent });
-}
-
-/** Runs `sfc …` as typed, with the node's socket in the environment. */
-function sfc(line: string, { environment = {}, isTTY = false }: Terminal = {}): Promise<Outcome> {
-  return typed(line, { isTTY, environment: { SFC_SOCKET: socketPath, ...environment } });
-}
-
-async function printed(line: string, terminal?: Terminal): Promise<string> {
-  const { exit, out, err } = await sfc(line, terminal);
-  expect([exit, err]).toEqual([0, '']);
-  return out;
-}
-
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'sfc-cli-'));
-  socketPath = join(directory, 'sfcd.sock');
-});
-
-afterEach(async () => {
-  await api?.close();
-  api = undefined;
-  rmSync(directory, { recursive: true, force: true });
-});
+const node = fakeNode();
+const { serve, sfc, printed } = node;
 
 describe('the maps', () => {
   it('sfcselect and sfcpath are listed as operators know them', async () => {
@@ -114,7 +80,7 @@ PATH      SERVICE FUNCTION ADDRESS
     for (const map of MAP_NAMES) expect((await printed(`bpf ${map} list`)).split('\n')[0]).toMatch(/^[A-Z0-9][A-Z0-9 ]*$/);
     expect(await printed('bpf peer list')).toBe('RANGE          TRUSTED  DECAPSULATES\n10.244.2.0/24  yes      yes\n');
     expect(await printed('bpf metrics list')).toMatch(/^no-backend +dropped +from-pod +3 +180$/m);
-    await api?.close();
+    await node.end();
     await serve({ entries: () => [] });
     expect(await printed('bpf sfcselect list')).toBe('SELECTOR                                    PATH\n');
     expect(await printed('bpf sfcflow list -o json')).toBe('[]\n');
@@ -249,7 +215,7 @@ describe('get', () => {
     const twice = fakeView()
       .services()
       .flatMap((service) => [service, { ...service, namespace: 'other' }]);
-    await api?.close();
+    await node.end();
     await serve({ services: () => twice });
     const { exit, err } = await sfc('get service firewall-fw');
     expect([exit, err.split('\n')[0]]).toEqual([

@@ -1,50 +1,17 @@
 /** Command lines as they are typed, when something is wrong with them, with the agent or with what they name. */
 
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { resolveSettings } from '../agent/config/index.js';
-import type { AgentView } from '../agent/view.js';
-import { fakeView } from '../api/fake-view.js';
-import { type Api, startApi } from '../api/index.js';
 import { SfcError } from '../errors/index.js';
 import { apiClient, DEFAULT_SOCKET, unreachable } from './client.js';
-import { type Outcome, type Terminal, typed } from './fake-terminal.js';
+import { fakeNode } from './fake-node.js';
 
-let directory: string;
-let socketPath: string;
-let api: Api | undefined;
-
-const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-
-async function serve(other: Partial<AgentView> = {}): Promise<void> {
-  api = await startApi({ view: fakeView(other), socketPath, log: silent });
-}
-
-/** Runs `sfc …` as typed, with the node's socket in the environment. */
-function sfc(line: string, { environment = {}, isTTY = false }: Terminal = {}): Promise<Outcome> {
-  return typed(line, { isTTY, environment: { SFC_SOCKET: socketPath, ...environment } });
-}
-
-async function printed(line: string, terminal?: Terminal): Promise<string> {
-  const { exit, out, err } = await sfc(line, terminal);
-  expect([exit, err]).toEqual([0, '']);
-  return out;
-}
-
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'sfc-cli-'));
-  socketPath = join(directory, 'sfcd.sock');
-});
-
-afterEach(async () => {
-  await api?.close();
-  api = undefined;
-  rmSync(directory, { recursive: true, force: true });
-});
+const node = fakeNode();
+const { serve, sfc, printed } = node;
 
 describe('wrong usage', () => {
   it.each([
@@ -93,17 +60,17 @@ describe('an agent that cannot be asked', () => {
 
   it('is told apart: no socket, nobody behind it, no socket at all', async () => {
     expect(await told('status')).toBe(
-      `sfc: AGENT_UNREACHABLE: ${socketPath}: there is no such socket; no sfcd was started with it
+      `sfc: AGENT_UNREACHABLE: ${node.socketPath}: there is no such socket; no sfcd was started with it
 Is sfcd running? Name its socket with --socket or SFC_SOCKET.
 `,
     );
     const dead = createServer();
-    await new Promise<void>((resolve) => dead.listen(join(directory, 'bound'), resolve));
-    renameSync(join(directory, 'bound'), socketPath);
+    await new Promise<void>((resolve) => dead.listen(join(node.directory, 'bound'), resolve));
+    renameSync(join(node.directory, 'bound'), node.socketPath);
     await new Promise((resolve) => dead.close(resolve));
     expect(await told('get chains')).toContain('nobody listens on it');
-    rmSync(socketPath);
-    mkdirSync(socketPath);
+    rmSync(node.socketPath);
+    mkdirSync(node.socketPath);
     await told('bpf list');
   });
 
@@ -121,7 +88,7 @@ Is sfcd running? Name its socket with --socket or SFC_SOCKET.
       socket.on('error', () => undefined);
       socket.once('data', () => reply !== '' && socket.end(reply));
     });
-    await new Promise<void>((resolve) => other.listen(socketPath, resolve));
+    await new Promise<void>((resolve) => other.listen(node.socketPath, resolve));
     try {
       expect(await told('status')).toContain('what answers there is no sfcd');
       reply = '220 mail ESMTP\r\n';
@@ -131,11 +98,11 @@ Is sfcd running? Name its socket with --socket or SFC_SOCKET.
       reply = 'HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n{}';
       expect(await sfc('status')).toMatchObject({ exit: 70, err: expect.stringContaining('HTTP status 500') });
       reply = `HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n${' '.repeat(5000)}`;
-      await expect(apiClient(socketPath, { largest: 4999 }).get('/')).rejects.toMatchObject({ code: 'USAGE' });
+      await expect(apiClient(node.socketPath, { largest: 4999 }).get('/')).rejects.toMatchObject({ code: 'USAGE' });
       reply = '';
-      await expect(apiClient(socketPath, { timeoutMs: 30 }).get('/')).rejects.toMatchObject({
+      await expect(apiClient(node.socketPath, { timeoutMs: 30 }).get('/')).rejects.toMatchObject({
         code: 'AGENT_UNREACHABLE',
-        message: `${socketPath}: no answer within 0.03 s; the agent hangs`,
+        message: `${node.socketPath}: no answer within 0.03 s; the agent hangs`,
       });
     } finally {
       await new Promise((resolve) => other.close(resolve));
@@ -144,8 +111,8 @@ Is sfcd running? Name its socket with --socket or SFC_SOCKET.
 
   it('is named by --socket before SFC_SOCKET, before or after the command, and by default where the agent is by default', async () => {
     await serve();
-    expect(await printed(`--socket ${socketPath} bpf list`, { environment: { SFC_SOCKET: '/nowhere' } })).toContain('sfcselect');
-    expect(await printed(`bpf list --socket ${socketPath}`, { environment: { SFC_SOCKET: '/nowhere' } })).toContain('sfcselect');
+    expect(await printed(`--socket ${node.socketPath} bpf list`, { environment: { SFC_SOCKET: '/nowhere' } })).toContain('sfcselect');
+    expect(await printed(`bpf list --socket ${node.socketPath}`, { environment: { SFC_SOCKET: '/nowhere' } })).toContain('sfcselect');
     expect((await sfc('bpf list', { environment: { SFC_SOCKET: '/nowhere' } })).err).toContain('/nowhere');
     expect(resolveSettings({ flags: { manifests: '/m' }, environment: {}, host: { hostname: 'n' } }).socket).toBe(DEFAULT_SOCKET);
   });
@@ -180,15 +147,15 @@ kind: Namespace
 metadata: { name: vpn }
 `;
   const write = (name: string, text: string) => {
-    writeFileSync(join(directory, name), text);
-    return join(directory, name);
+    writeFileSync(join(node.directory, name), text);
+    return join(node.directory, name);
   };
 
   it('reads files and directories, each file once', async () => {
     write('a.yaml', good);
     write('.hidden.yaml', '{');
     write('notes.txt', '{');
-    expect(await printed(`validate ${directory} ${join(directory, 'a.yaml')}`)).toMatch(
+    expect(await printed(`validate ${node.directory} ${join(node.directory, 'a.yaml')}`)).toMatch(
       /^1 file, 1 document, \d resources?: no problems\n$/,
     );
   });
@@ -205,8 +172,11 @@ metadata: { name: vpn }
   });
 
   it('says what cannot be read', async () => {
-    const { exit, err } = await sfc(`validate ${join(directory, 'none.yaml')}`);
-    expect([exit, err.split('\n')[0]]).toEqual([66, `sfc: INPUT_UNREADABLE: ${join(directory, 'none.yaml')}: no such file or directory`]);
-    expect((await sfc(`validate ${directory}`)).err).toContain(`${directory}: no manifest in this directory`);
+    const { exit, err } = await sfc(`validate ${join(node.directory, 'none.yaml')}`);
+    expect([exit, err.split('\n')[0]]).toEqual([
+      66,
+      `sfc: INPUT_UNREADABLE: ${join(node.directory, 'none.yaml')}: no such file or directory`,
+    ]);
+    expect((await sfc(`validate ${node.directory}`)).err).toContain(`${node.directory}: no manifest in this directory`);
   });
 });

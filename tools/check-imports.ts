@@ -24,6 +24,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const FREE = new Set(['test', 'demo', 'bench', 'tools']);
 /** A test may reach for the testbed, whatever its folder. */
 const TEST_EXTRA = ['demo', 'test', 'datapath', 'maps', 'policy', 'geneve', 'capture', 'agent', 'api'];
+/** Tests, and what only they use: builders named `cast.ts` and stand-ins named `fake-….ts`. */
+const isTestCode = (file: string) => /(\.test|\/cast|\/fake-[\w-]+)\.ts$/.test(file);
 /** The one module behind an index that others may name: plain types of the agent's window. */
 const PUBLIC = new Set(['agent/view.ts']);
 
@@ -42,8 +44,9 @@ function breaches(file: string, text: string): string[] {
   for (const match of text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)'/g)) {
     const target = normalize(join(dirname(file), match[1] ?? '')).replace(/\.js$/, '.ts');
     const to = target.split('/')[0] ?? '';
+    const isTest = isTestCode(file);
+    if (isTestCode(target) && !isTest && !FREE.has(from)) found.push(`${file}: imports ${target}, which is for tests`);
     if (to === from || !target.includes('/')) continue;
-    const isTest = file.endsWith('.test.ts');
     const allowed = FREE.has(from) ? undefined : [...(MAY_IMPORT[from] ?? []), ...(isTest ? TEST_EXTRA : [])];
     if (allowed !== undefined && !allowed.includes(to))
       found.push(`${file}: ${from}/ may not import ${to}/; it may import ${allowed.join(', ') || 'nothing of ours'}`);
