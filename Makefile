@@ -10,6 +10,9 @@ BPF_CFLAGS = -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/
 CLANG ?= clang
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 STAMP := node_modules/.installed
+# Where Node.js brings its headers along, the package that compiles itself needs no download for them.
+NODE_PREFIX := $(shell node -p "path.resolve(process.execPath, '../..')" 2>/dev/null)
+NODE_HEADERS := $(if $(wildcard $(NODE_PREFIX)/include/node/node.h),npm_config_nodedir=$(NODE_PREFIX))
 
 help: ## list the tasks
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +23,7 @@ setup: $(STAMP) ## install what the other tasks need (npm packages; clang, libbp
 # Debian's packages first: one npm package compiles itself and needs python3 and a C++ compiler for it.
 $(STAMP): package.json package-lock.json
 	@tools/setup.sh
-	npm ci --no-audit --no-fund
+	$(NODE_HEADERS) npm ci --no-audit --no-fund
 	@touch $@
 
 build: setup ## compile the TypeScript and the BPF program to dist/

@@ -1,6 +1,6 @@
 /**
  * What the demo shows, asserted: the walkthrough on real namespaces, with real agents and the real
- * datapath. Needs root and a kernel that takes BPF; there it always runs.
+ * datapath.
  */
 
 import { spawn } from 'node:child_process';
@@ -9,15 +9,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, startCluster } from '../demo/cluster.js';
 import { PROJECT } from '../demo/project.js';
-import { missingRequirements, thisMachine } from '../demo/requirements.js';
 import { buildTestbed, iperf, run, type Testbed, walkthroughCast } from '../demo/testbed/index.js';
 import { observeTraffic, runWalkthrough, type WalkthroughResult } from '../demo/walkthrough.js';
 
-// An unbuilt tree is no reason to skip: it is a mistake that must show.
-const unable = missingRequirements({ ...thisMachine(), hasFile: () => true }).length > 0;
 const prefix = `sfcd${process.pid}`;
 
-describe.skipIf(unable)('without an agent', () => {
+describe('without an agent', () => {
   let testbed: Testbed;
 
   beforeAll(async () => {
@@ -39,7 +36,7 @@ describe.skipIf(unable)('without an agent', () => {
   }, 60_000);
 });
 
-describe.skipIf(unable)('the walkthrough', () => {
+describe('the walkthrough', () => {
   const bed = walkthroughCast({ prefix: `${prefix}-walk` });
   let testbed: Testbed;
   let cluster: Cluster;
@@ -153,7 +150,7 @@ describe.skipIf(unable)('the walkthrough', () => {
   }, 180_000);
 });
 
-describe.skipIf(unable)('the demo as a program', () => {
+describe('the demo as a program', () => {
   const program = [process.execPath, join(PROJECT, 'dist/demo/main.js'), '--prefix', `${prefix}-main`];
   const left = () => readdirSync('/run/netns').filter((name) => name.startsWith(`${prefix}-main-`));
 

@@ -5,13 +5,10 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, startCluster } from '../demo/cluster.js';
-import { missingRequirements, thisMachine } from '../demo/requirements.js';
 import { buildTestbed, inNamespace, nodeNamed, type Testbed, walkthroughCast } from '../demo/testbed/index.js';
 import { observeTraffic, runWalkthrough } from '../demo/walkthrough.js';
 
-const unable = missingRequirements({ ...thisMachine(), hasFile: () => true }).length > 0;
-
-describe.skipIf(unable)('attached by clsact', () => {
+describe('attached by clsact', () => {
   const bed = walkthroughCast({ prefix: `sfcc${process.pid}` });
   let testbed: Testbed;
   let cluster: Cluster;

@@ -4,12 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PROJECT } from '../demo/project.js';
-import { missingRequirements, thisMachine } from '../demo/requirements.js';
 
-const unable = missingRequirements({ ...thisMachine(), hasFile: () => true }).length > 0;
 const bench = (...args: string[]) => execFileSync(process.execPath, [join(PROJECT, 'dist/bench/main.js'), ...args], { encoding: 'utf8' });
 
-describe.skipIf(unable)('the benchmarks', () => {
+describe('the benchmarks', () => {
   it('measure packets at every number of selectors, beside the floor', () => {
     const text = bench('--quick', 'packets');
     for (const name of ['no match', 'first packet', 'established', 'decapsulation']) {
