@@ -39,7 +39,7 @@ function sources(directory: string): string[] {
 }
 
 function breaches(file: string, text: string): string[] {
-  const from = file.split('/')[0] ?? '';
+  const from = file.includes('/') ? (file.split('/')[0] ?? '') : 'tools'; // settings of tools stand at the root
   const found: string[] = [];
   for (const match of text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)'/g)) {
     const target = normalize(join(dirname(file), match[1] ?? '')).replace(/\.js$/, '.ts');
