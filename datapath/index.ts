@@ -1,2 +1,3 @@
 export type { AttachedInterface, Datapath } from './datapath.js';
 export * from './kernel/index.js';
+export * from './userspace/index.js';

@@ -5,7 +5,8 @@
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bytesOf as addressOf, CAST, Stage } from '../datapath/kernel/cast.js';
+import { bytesOf as addressOf, CAST } from '../datapath/cast.js';
+import { KernelStage } from '../datapath/kernel/cast.js';
 import { PEER_FLAG } from '../maps/index.js';
 import { DROPPED, PASSED, STEERED } from '../test/fixtures/wire/index.js';
 import {
@@ -26,10 +27,10 @@ const ETHERNET = Uint8Array.from(Buffer.from('0200000000010200000000020800', 'he
 const framed = (packet: Uint8Array): Uint8Array => Uint8Array.from([...ETHERNET, ...packet]);
 const unframed = (frame: Uint8Array): Uint8Array => Uint8Array.from(frame.subarray(ETHERNET.length));
 
-let stage: Stage;
+let stage: KernelStage;
 
 beforeAll(() => {
-  stage = new Stage();
+  stage = new KernelStage();
   stage.maps.peer.set({ prefix_len: 32, family: 1, address: new Uint8Array(16) }, { flags: PEER_FLAG.trusted });
 });
 

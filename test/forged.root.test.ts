@@ -8,7 +8,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeFrame, type LiveCapture, liveCapture, readCapture } from '../capture/index.js';
-import { frame } from '../datapath/kernel/cast.js';
+import { frame } from '../datapath/cast.js';
 import { type Cluster, startCluster } from '../demo/cluster.js';
 import { buildTestbed, nodeNamed, podNamed, sendRaw, type Testbed, walkthroughCast } from '../demo/testbed/index.js';
 import { encapsulate, type IpAddress, NSH_TTL_CLASSIFIER, parseAddress, type Si, type Spi } from '../geneve/index.js';

@@ -24,8 +24,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const FREE = new Set(['test', 'demo', 'bench', 'tools']);
 /** A test may reach for the testbed, whatever its folder. */
 const TEST_EXTRA = ['demo', 'test', 'datapath', 'maps', 'policy', 'geneve', 'capture', 'agent', 'api'];
-/** Tests, and what only they use: builders named `cast.ts` and stand-ins named `fake-….ts`. */
-const isTestCode = (file: string) => /(\.test|\/cast|\/fake-[\w-]+)\.ts$/.test(file);
+/** Tests, and what only they use: builders named `cast.ts`, shared tests `….records.ts` and stand-ins named `fake-….ts`. */
+const isTestCode = (file: string) => /(\.test|\.records|\/cast|\/fake-[\w-]+)\.ts$/.test(file);
 /** The one module behind an index that others may name: plain types of the agent's window. */
 const PUBLIC = new Set(['agent/view.ts']);
 

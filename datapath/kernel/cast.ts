@@ -1,30 +1,18 @@
 /**
- * The cast of the kernel datapath's tests, and one builder: a node seen from one pod at a time.
- * Packets go through the loaded program by BPF_PROG_TEST_RUN, as if they had come through the host
- * side of the pod that is on stage. The interfaces lie in a network namespace of the cast's own.
+ * The kernel datapath on stage: packets go through the loaded program by BPF_PROG_TEST_RUN, as if they
+ * had come through the host side of the pod. The interfaces lie in a network namespace of their own.
  */
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { formatAddress, parseAddress } from '../../geneve/index.js';
-import { ENDPOINT_FLAG, PEER_FLAG, REASONS, type TypedMaps, typedMaps } from '../../maps/index.js';
+import { CAST, type Name, type Outcome, Stage } from '../cast.js';
 import { enterFreshNetwork, unmount } from './libc.js';
 import { type KernelDatapath, openKernelDatapath } from './open.js';
 import { testRun } from './test-run.js';
 
 export const OBJECT = resolve('dist/datapath/kernel/sfc.bpf.o');
-
-export const CAST = {
-  client: '192.168.77.5',
-  vpn: '10.244.1.2',
-  firewall: '10.244.2.2',
-  proxy: '10.244.3.2',
-  destination: '10.244.3.9',
-  server: '203.0.113.10',
-} as const;
-export type Name = keyof typeof CAST;
 
 let interfaces: ReadonlyMap<Name, number> | undefined;
 
@@ -40,193 +28,37 @@ function interfaceOf(name: Name): number {
   return interfaces.get(name) ?? 0;
 }
 
-export const bytesOf = (text: string): Uint8Array => {
-  const address = parseAddress(text);
-  if (address === undefined) throw new Error(`not an address: ${text}`);
-  return address.bytes;
-};
+const VERDICTS: Readonly<Record<number, string>> = { [-1]: 'pass', 2: 'drop', 7: 'redirect' };
 
-export interface Segment {
-  readonly from: string;
-  readonly to: string;
-  readonly protocol?: 'tcp' | 'udp' | 'icmp';
-  readonly sourcePort?: number;
-  readonly destinationPort?: number;
-  readonly payload?: string;
-  readonly tos?: number;
-  /** TCP flags; PSH and ACK by default. */
-  readonly tcpFlags?: number;
-  /** Flags and offset field of the IPv4 header. */
-  readonly fragment?: number;
-}
-
-const PROTOCOL = { icmp: 1, tcp: 6, udp: 17 } as const;
-
-/** An Ethernet frame with one IPv4 packet. */
-export function frame(segment: Segment): Uint8Array {
-  const { protocol = 'udp', sourcePort = 4000, destinationPort = 80, payload = 'hello' } = segment;
-  const transport = Buffer.alloc((protocol === 'tcp' ? 20 : 8) + payload.length);
-  if (protocol !== 'icmp') {
-    transport.writeUInt16BE(sourcePort, 0);
-    transport.writeUInt16BE(destinationPort, 2);
-  }
-  if (protocol === 'udp') transport.writeUInt16BE(transport.length, 4);
-  if (protocol === 'tcp') {
-    transport.writeUInt8(5 << 4, 12);
-    transport.writeUInt8(segment.tcpFlags ?? 0x18, 13);
-  }
-  transport.write(payload, transport.length - payload.length);
-  const ip = Buffer.alloc(20);
-  ip.writeUInt8(0x45, 0);
-  ip.writeUInt8(segment.tos ?? 0, 1);
-  ip.writeUInt16BE(20 + transport.length, 2);
-  ip.writeUInt16BE(0x1234, 4);
-  ip.writeUInt16BE(segment.fragment ?? 0, 6);
-  ip.writeUInt8(64, 8);
-  ip.writeUInt8(PROTOCOL[protocol], 9);
-  ip.set(bytesOf(segment.from).subarray(0, 4), 12);
-  ip.set(bytesOf(segment.to).subarray(0, 4), 16);
-  ip.writeUInt16BE(checksum(ip), 10);
-  return Buffer.concat([Buffer.from('0200000000010200000000020800', 'hex'), ip, transport]);
-}
-
-/** RFC 1071 over a header whose checksum field is as it stands: 0 when that is right. */
-export function checksum(header: Buffer): number {
-  let sum = 0;
-  for (let i = 0; i < header.length; i += 2) sum += header.readUInt16BE(i);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
-}
-
-export const VERDICTS: Readonly<Record<number, string>> = { [-1]: 'pass', 2: 'drop', 7: 'redirect' };
-
-export interface Outcome {
-  readonly verdict: string;
-  readonly frame: Buffer;
-  /** Reasons counted by this packet, with how often. */
-  readonly counted: Readonly<Record<string, number>>;
-}
-
-/** What the outer headers of a frame say; undefined when it is not steering traffic. */
-export function tunnelOf(bytes: Uint8Array) {
-  const packet = Buffer.from(bytes);
-  if (packet.readUInt8(23) !== 17 || packet.readUInt16BE(36) !== 7081) return undefined;
-  return {
-    from: formatAddress(packet.subarray(26, 30), 1),
-    to: formatAddress(packet.subarray(30, 34), 1),
-    reply: (packet.readUInt16BE(34) & 1) === 1,
-    spi: packet.readUIntBE(58, 3),
-    si: packet.readUInt8(61),
-    ttl: (packet.readUInt16BE(54) >> 6) & 0x3f,
-  };
-}
-
-export class Stage {
+export class KernelStage extends Stage {
   readonly datapath: KernelDatapath;
-  readonly maps: TypedMaps;
-  private readonly directory: string;
-  private onStage: Name = 'vpn';
+  readonly #directory: string;
 
   constructor() {
-    this.directory = mkdtempSync(join(tmpdir(), 'sfc-kernel-'));
-    this.datapath = openKernelDatapath({ object: OBJECT, pinDirectory: this.directory, port: 7081, capacities: { sfcflow: 1024 } });
-    this.maps = typedMaps(this.datapath.store);
-    this.maps.peer.set(
-      { prefix_len: 32 + 16, family: 1, address: bytesOf('10.244.0.0') },
-      { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates },
-    );
-  }
-
-  /** Puts a pod on stage: it sends and receives until the next is put there. */
-  pod(name: Name, settings: { id?: number; generation?: number; selects?: boolean } = {}): this {
-    this.onStage = name;
-    this.maps.endpoint.set(
-      { ifindex: interfaceOf(name) },
-      {
-        id: settings.id ?? Object.keys(CAST).indexOf(name) + 1,
-        flags: ENDPOINT_FLAG.ipv4 | (settings.selects ? ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts : 0),
-        mtu: 1500,
-        generation: settings.generation ?? 1,
-        ipv4: bytesOf(CAST[name]).slice(0, 4),
-        ipv6: new Uint8Array(16),
-      },
-    );
-    this.datapath.policyChanged();
-    return this;
-  }
-
-  /** A path with these backends, one slot each. */
-  path(spi: number, si: number, backends: readonly Name[], settings: { failurePolicy?: number } = {}): this {
-    const base = spi * 16 + si;
-    backends.forEach((name, index) => {
-      this.maps.sfcbackend.set({ slot: base + index }, { address: bytesOf(CAST[name]), family: 1 });
-    });
-    this.maps.sfcpath.set(
-      { path: spi * 256 + si },
-      {
-        service_address: bytesOf('10.96.0.1'),
-        family: 1,
-        flags: 0,
-        failure_policy: settings.failurePolicy ?? 0,
-        affinity_timeout: 0,
-        backend_base: base,
-        backend_slots: backends.length,
-      },
-    );
-    return this;
-  }
-
-  /** What a pod is selected for. */
-  selects(name: Name, spi: number, si: number, match: { cidr?: [string, number]; protocol?: number; port?: number } = {}): this {
-    const [address, length] = match.cidr ?? ['0.0.0.0', 0];
-    this.maps.sfcselect.set(
-      {
-        prefix_len: 64 + length,
-        endpoint: Object.keys(CAST).indexOf(name) + 1,
-        family: 1,
-        flags: 1,
-        port: match.port ?? 0,
-        protocol: match.protocol ?? 17,
-        address: bytesOf(address),
-      },
-      { cidr_prefix_len: length, path: spi * 256 + si },
-    );
-    return this;
-  }
-
-  send(bytes: Uint8Array): Outcome {
-    return this.run('from_pod', bytes);
-  }
-
-  receive(bytes: Uint8Array): Outcome {
-    return this.run('to_pod', bytes);
+    const directory = mkdtempSync(join(tmpdir(), 'sfc-kernel-'));
+    const datapath = openKernelDatapath({ object: OBJECT, pinDirectory: directory, port: 7081, capacities: { sfcflow: 1024 } });
+    super(datapath.store);
+    this.datapath = datapath;
+    this.#directory = directory;
   }
 
   close(): void {
     this.datapath.remove();
     this.datapath.close();
-    unmount(this.directory);
-    rmSync(this.directory, { recursive: true, force: true });
+    unmount(this.#directory);
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  private run(program: 'from_pod' | 'to_pod', bytes: Uint8Array): Outcome {
-    const before = this.counters();
-    const result = testRun(this.datapath.programs[program], bytes, interfaceOf(this.onStage));
-    const counted: Record<string, number> = {};
-    for (const [reason, packets] of this.counters()) {
-      const more = packets - (before.get(reason) ?? 0);
-      if (more > 0) counted[reason] = more;
-    }
-    return { verdict: VERDICTS[result.verdict] ?? String(result.verdict), frame: Buffer.from(result.frame), counted };
+  protected interfaceOf(name: Name): number {
+    return interfaceOf(name);
   }
 
-  private counters(): Map<string, number> {
-    const found = new Map<string, number>();
-    for (const { number, name } of REASONS)
-      found.set(
-        name,
-        (this.maps.metrics.get({ slot: number * 2 })?.packets ?? 0) + (this.maps.metrics.get({ slot: number * 2 + 1 })?.packets ?? 0),
-      );
-    return found;
+  protected policyChanged(): void {
+    this.datapath.policyChanged();
+  }
+
+  protected process(program: 'from_pod' | 'to_pod', bytes: Uint8Array, ifindex: number): Omit<Outcome, 'counted'> {
+    const result = testRun(this.datapath.programs[program], bytes, ifindex);
+    return { verdict: VERDICTS[result.verdict] ?? String(result.verdict), frame: Buffer.from(result.frame) };
   }
 }

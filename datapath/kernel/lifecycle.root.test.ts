@@ -12,8 +12,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SfcError } from '../../errors/index.js';
 import { ENDPOINT_FLAG, LAYOUT_VERSION, MAP_NAMES, REASONS, typedMaps } from '../../maps/index.js';
+import { bytesOf } from '../cast.js';
 import type { AttachMethod } from './attach.js';
-import { bytesOf, OBJECT } from './cast.js';
+import { OBJECT } from './cast.js';
 import { enterFreshNetwork, unmount } from './libc.js';
 import { type KernelDatapath, type KernelOptions, openKernelDatapath } from './open.js';
 

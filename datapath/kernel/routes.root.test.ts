@@ -6,19 +6,20 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { SfcflowKey, SfcflowValue } from '../../maps/index.js';
-import { CAST, frame, Stage, tunnelOf } from './cast.js';
+import { CAST, frame, tunnelOf } from '../cast.js';
+import { KernelStage } from './cast.js';
 
 const OLD_GATEWAY = '02:00:00:00:00:02';
 const NEW_GATEWAY = '02:00:00:00:00:99';
 /** More ticks than a route is believed for. */
 const LONG_AGO = 1000;
 
-let stage: Stage;
+let stage: KernelStage;
 let uplink = 0;
 const sh = (command: string) => execFileSync('/bin/sh', ['-ec', command], { encoding: 'utf8' });
 
 beforeEach(() => {
-  stage = new Stage();
+  stage = new KernelStage();
   stage.path(1, 1, ['firewall']).pod('vpn', { selects: true }).selects('vpn', 1, 1); // moves this process into the cast's namespace
   sh(`
     echo 1 > /proc/sys/net/ipv4/ip_forward

@@ -1,62 +1,73 @@
-/** `RawMap` of kind hash and lru-hash. A key is found by its bytes, read as Latin-1 text. */
+/** `RawMap` of kind hash and lru-hash, over a table of records. */
 
 import type { MapSpec } from '../layouts.js';
 import type { RawMap } from '../store.js';
+import { RecordTable } from './record-table.js';
 import { checkEntry, checkKey, mapFull } from './refusals.js';
+import { NONE } from './roots.js';
 
 /** As kind `lru-hash` it is never full: a new key takes the place of the least recently used one. */
 export class HashMap implements RawMap {
   readonly spec: MapSpec;
   readonly capacity: number;
-  /** Oldest use first, for an LRU map; else in the order of insertion. */
-  readonly #values = new Map<string, Uint8Array>();
+  readonly table: RecordTable;
+  readonly #lru: boolean;
+  /** The key that is asked for, as words and as bytes. */
+  readonly #probe: Int32Array;
+  readonly #probeBytes: Uint8Array;
 
   constructor(spec: MapSpec, capacity: number) {
     this.spec = spec;
     this.capacity = capacity;
+    this.table = new RecordTable(capacity, spec.key.size, spec.value.size);
+    this.#lru = spec.kind === 'lru-hash';
+    this.#probe = new Int32Array(spec.key.size / 4);
+    this.#probeBytes = new Uint8Array(this.#probe.buffer);
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
     checkKey(this.spec, key);
-    const text = textOf(key);
-    const value = this.#values.get(text);
-    if (value === undefined) return undefined;
-    if (this.#lru) {
-      this.#values.delete(text);
-      this.#values.set(text, value);
-    }
-    return value.slice();
+    const slot = this.#find(key);
+    if (slot === NONE) return undefined;
+    if (this.#lru) this.table.use(slot);
+    return this.table.value(slot);
   }
 
   set(key: Uint8Array, value: Uint8Array): void {
     checkEntry(this.spec, key, value);
-    const text = textOf(key);
-    if (!this.#values.has(text) && this.#values.size >= this.capacity) {
+    let slot = this.#find(key);
+    if (slot === NONE) slot = this.add(this.#probe);
+    else if (this.#lru) this.table.use(slot);
+    this.table.setValue(slot, value);
+  }
+
+  /** Slot of a new entry whose value is zero. Throws `MAP_FULL`, but not for an LRU map. */
+  add(key: Int32Array): number {
+    if (this.table.size >= this.capacity) {
       if (!this.#lru) throw mapFull(this.spec.name, this.capacity);
-      for (const oldest of this.#values.keys()) {
-        this.#values.delete(oldest);
-        break;
-      }
+      this.table.removeOldest();
     }
-    if (this.#lru) this.#values.delete(text);
-    this.#values.set(text, value.slice());
+    return this.table.add(key);
   }
 
   delete(key: Uint8Array): boolean {
     checkKey(this.spec, key);
-    return this.#values.delete(textOf(key));
+    const slot = this.#find(key);
+    if (slot === NONE) return false;
+    this.table.remove(slot);
+    return true;
   }
 
   /** A snapshot of the keys: reading entries is no use in the sense of LRU, and may be mixed with it. */
   *entries(): IterableIterator<readonly [key: Uint8Array, value: Uint8Array]> {
-    for (const text of [...this.#values.keys()]) {
-      const value = this.#values.get(text);
-      if (value !== undefined) yield [Uint8Array.from(Buffer.from(text, 'latin1')), value.slice()];
+    for (const key of Array.from(this.table.slots(), (slot) => this.table.key(slot))) {
+      const slot = this.#find(key);
+      if (slot !== NONE) yield [key, this.table.value(slot)];
     }
   }
 
   size(): number {
-    return this.#values.size;
+    return this.table.size;
   }
 
   /** All or nothing: throws `MAP_FULL` before the first change. */
@@ -64,10 +75,9 @@ export class HashMap implements RawMap {
     const added = new Set<string>();
     for (const [key, value] of entries) {
       checkEntry(this.spec, key, value);
-      const text = textOf(key);
-      if (!this.#values.has(text)) added.add(text);
+      if (this.#find(key) === NONE) added.add(Buffer.from(key).toString('latin1'));
     }
-    if (!this.#lru && this.#values.size + added.size > this.capacity) throw mapFull(this.spec.name, this.capacity);
+    if (!this.#lru && this.table.size + added.size > this.capacity) throw mapFull(this.spec.name, this.capacity);
     for (const [key, value] of entries) this.set(key, value);
   }
 
@@ -75,11 +85,9 @@ export class HashMap implements RawMap {
     for (const key of keys) this.delete(key);
   }
 
-  get #lru(): boolean {
-    return this.spec.kind === 'lru-hash';
+  /** Leaves the key in the probe. */
+  #find(key: Uint8Array): number {
+    this.#probeBytes.set(key);
+    return this.table.find(this.#probe);
   }
-}
-
-function textOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
 }

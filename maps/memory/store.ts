@@ -1,7 +1,7 @@
 /** All maps of one datapath in memory: for the userspace datapath, tests and dry runs. */
 
 import { type ByteOrder, HOST_ORDER } from '../codec.js';
-import { MAPS, type MapName, type MapSpec, PEER_STATIC_BITS, SELECT_STATIC_BITS } from '../layouts.js';
+import { MAPS, type MapName, PEER_STATIC_BITS, SELECT_STATIC_BITS } from '../layouts.js';
 import type { MapStore, RawMap } from '../store.js';
 import { ArrayMap } from './array-map.js';
 import { HashMap } from './hash-map.js';
@@ -10,6 +10,16 @@ import { SelectTable } from './select.js';
 
 export interface MemoryStore extends MapStore {
   readonly kind: 'memory';
+  /** The tables themselves, for a datapath that reads and writes them packet by packet. */
+  readonly tables: {
+    readonly sfcpath: HashMap;
+    readonly sfcbackend: ArrayMap;
+    readonly sfcflow: HashMap;
+    readonly endpoint: HashMap;
+    readonly peer: LpmMap;
+    readonly metrics: ArrayMap;
+  };
+  readonly hostOrder: ByteOrder;
   /** The classifier's look-up in `sfcselect`; sees what is set through `raw('sfcselect')`. */
   readonly select: SelectTable;
 }
@@ -18,34 +28,22 @@ export interface MemoryStore extends MapStore {
 export function createMemoryStore(capacities: Partial<Record<MapName, number>> = {}, hostOrder: ByteOrder = HOST_ORDER): MemoryStore {
   const capacityOf = (name: MapName) => capacities[name] ?? MAPS[name].capacity;
   const sfcselect = new LpmMap(MAPS.sfcselect, capacityOf('sfcselect'), SELECT_STATIC_BITS, hostOrder);
-  const map = (name: MapName) => open(MAPS[name], capacityOf(name), hostOrder);
-  const maps: Record<MapName, RawMap> = {
-    sfcselect,
-    sfcpath: map('sfcpath'),
-    sfcbackend: map('sfcbackend'),
-    sfcflow: map('sfcflow'),
-    endpoint: map('endpoint'),
-    peer: map('peer'),
-    metrics: map('metrics'),
+  const tables = {
+    sfcpath: new HashMap(MAPS.sfcpath, capacityOf('sfcpath')),
+    sfcbackend: new ArrayMap(MAPS.sfcbackend, capacityOf('sfcbackend'), hostOrder),
+    sfcflow: new HashMap(MAPS.sfcflow, capacityOf('sfcflow')),
+    endpoint: new HashMap(MAPS.endpoint, capacityOf('endpoint')),
+    peer: new LpmMap(MAPS.peer, capacityOf('peer'), PEER_STATIC_BITS, hostOrder),
+    metrics: new ArrayMap(MAPS.metrics, capacityOf('metrics'), hostOrder),
   };
+  const maps: Record<MapName, RawMap> = { sfcselect, ...tables };
   return {
     kind: 'memory',
+    tables,
+    hostOrder,
     select: new SelectTable(sfcselect.trie, hostOrder),
     raw: (name) => maps[name],
     pinPath: () => undefined,
     close: () => undefined,
   };
-}
-
-function open(spec: MapSpec, capacity: number, hostOrder: ByteOrder): RawMap {
-  switch (spec.kind) {
-    case 'hash':
-    case 'lru-hash':
-      return new HashMap(spec, capacity);
-    case 'array':
-    case 'percpu-array':
-      return new ArrayMap(spec, capacity, hostOrder);
-    case 'lpm-trie':
-      return new LpmMap(spec, capacity, PEER_STATIC_BITS, hostOrder);
-  }
 }

@@ -1,0 +1,43 @@
+/** The userspace datapath on stage: packets go through the pipeline over maps in memory. */
+
+import { createMemoryStore } from '../../maps/index.js';
+import { CAST, type Name, type Outcome, Stage } from '../cast.js';
+import { OVERHEAD, Pipeline, VERDICT } from './index.js';
+
+/** Bytes of an Ethernet header. */
+const ETHERNET = 14;
+
+export class UserspaceStage extends Stage {
+  readonly pipeline: Pipeline;
+  #time = 1;
+
+  constructor() {
+    const store = createMemoryStore({ sfcflow: 1024 });
+    super(store);
+    this.pipeline = new Pipeline(store, { port: 7081, now: () => this.#time++ });
+  }
+
+  close(): void {}
+
+  protected interfaceOf(name: Name): number {
+    return Object.keys(CAST).indexOf(name) + 100;
+  }
+
+  protected policyChanged(): void {
+    this.pipeline.epoch += 1;
+  }
+
+  protected process(program: 'from_pod' | 'to_pod', bytes: Uint8Array, ifindex: number): Omit<Outcome, 'counted'> {
+    const packet = bytes.subarray(ETHERNET);
+    const buffer = new Uint8Array(OVERHEAD + packet.length);
+    buffer.set(packet, OVERHEAD);
+    const { pipeline } = this;
+    const view = new DataView(buffer.buffer);
+    const verdict =
+      program === 'from_pod'
+        ? pipeline.fromPod(ifindex, view, OVERHEAD, packet.length)
+        : pipeline.toPod(ifindex, view, OVERHEAD, packet.length);
+    const out = buffer.subarray(pipeline.start, pipeline.start + pipeline.length);
+    return { verdict: verdict === VERDICT.pass ? 'pass' : 'drop', frame: Buffer.concat([bytes.subarray(0, ETHERNET), out]) };
+  }
+}

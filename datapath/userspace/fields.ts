@@ -1,0 +1,59 @@
+/** Where the fields of map entries stand, for code that reads and writes them in place. */
+
+import { type Layout, MAPS } from '../../maps/index.js';
+
+/** Byte offsets by field name. */
+function offsetsOf<const N extends string>(layout: Layout, ...names: readonly N[]): Readonly<Record<N, number>> {
+  return Object.fromEntries(
+    names.map((name) => {
+      const field = layout.fields.find((candidate) => candidate.name === name);
+      if (field === undefined) throw new Error(`${layout.name} has no field ${name}`);
+      return [name, field.offset];
+    }),
+  ) as Record<N, number>;
+}
+
+export const FLOW_KEY = offsetsOf(MAPS.sfcflow.key, 'ifindex', 'family', 'protocol', 'address_a', 'address_b', 'port_a', 'port_b');
+export const FLOW = offsetsOf(
+  MAPS.sfcflow.value,
+  'path',
+  'next_path',
+  'previous_hop',
+  'next_hop',
+  'local',
+  'endpoint',
+  'role',
+  'flags',
+  'previous_family',
+  'next_family',
+  'ttl',
+  'generation',
+  'epoch',
+  'last_seen',
+  'local_family',
+  'packets',
+  'bytes',
+  'reply_packets',
+  'reply_bytes',
+);
+export const PATH = offsetsOf(MAPS.sfcpath.value, 'flags', 'failure_policy', 'backend_base', 'backend_slots');
+export const BACKEND = offsetsOf(MAPS.sfcbackend.value, 'address', 'family');
+export const ENDPOINT = offsetsOf(MAPS.endpoint.value, 'id', 'flags', 'generation', 'ipv4');
+export const METRICS = offsetsOf(MAPS.metrics.value, 'packets', 'bytes');
+
+/** Adds to a 64-bit counter in the machine's order, without BigInt. `amount` is below 2^32. */
+export function add64(view: DataView, at: number, amount: number, little: boolean): void {
+  const low = little ? at : at + 4;
+  const sum = view.getUint32(low, little) + amount;
+  view.setUint32(low, sum >>> 0, little);
+  if (sum > 0xffff_ffff) {
+    const high = little ? at + 4 : at;
+    view.setUint32(high, view.getUint32(high, little) + 1, little);
+  }
+}
+
+/** Writes a 64-bit number below 2^53 in the machine's order. */
+export function set64(view: DataView, at: number, value: number, little: boolean): void {
+  view.setUint32(little ? at : at + 4, value >>> 0, little);
+  view.setUint32(little ? at + 4 : at, Math.floor(value / 2 ** 32), little);
+}

@@ -1,0 +1,407 @@
+/**
+ * What happens to a packet, as functions of packet, maps and clock: the same behaviour as the kernel
+ * program (docs/dataplane.md), and the place where behaviour is written down first. One packet at a
+ * time, in a buffer of the caller's; nothing is allocated for one.
+ *
+ *     buffer   … room for the outer headers … | packet | …
+ *                                             ▲ start
+ */
+
+import {
+  DIRECTION,
+  ENDPOINT_FLAG,
+  FAILURE_POLICY,
+  FAMILY,
+  FLOW_FLAG,
+  FLOW_ROLE,
+  type MemoryStore,
+  PATH_FLAG,
+  PEER_FLAG,
+  REASONS,
+  type ReasonName,
+  SELECT_FLAG,
+} from '../../maps/index.js';
+import { add64, BACKEND, ENDPOINT, METRICS, PATH } from './fields.js';
+import { FlowTable } from './flow-table.js';
+import { FRAGMENT, PARSED, PacketReader } from './packet.js';
+import { ecnDrops, OVERHEAD, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
+
+export const VERDICT = { pass: 0, drop: 1 } as const;
+
+const NONE = -1;
+const UDP = 17;
+const TCP = 6;
+const SYN = 0x02;
+const ACK = 0x10;
+const TTL_CLASSIFIER = 63;
+const TTL_MAX = 64;
+const LARGEST = 0xffff;
+const SELECTS = ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts;
+const NUMBER = Object.fromEntries(REASONS.map(({ name, number }) => [name, number])) as Readonly<Record<ReasonName, number>>;
+
+/** What `#takePath` decided, beside the next hop. */
+const HOP = { encapsulate: 0, plain: 1, drop: 2 } as const;
+
+export interface PipelineOptions {
+  /** UDP port of steering. */
+  readonly port: number;
+  /** Coarse monotonic clock, ns. */
+  readonly now: () => number;
+}
+
+export class Pipeline {
+  /** Where the packet stands after the call: wrapping moves it forward, unwrapping back. */
+  start = 0;
+  length = 0;
+  /** Changes whenever endpoint entries were written: flows are checked against them at their next packet. */
+  epoch = 1;
+
+  readonly #store: MemoryStore;
+  readonly #port: number;
+  readonly #now: () => number;
+  readonly #little: boolean;
+  readonly #flows: FlowTable;
+  readonly #packet = new PacketReader();
+  readonly #inner = new PacketReader();
+  readonly #tunnel = new TunnelReader();
+  readonly #word = new Int32Array(1);
+  readonly #wordView = new DataView(this.#word.buffer);
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #available = 0;
+  #ifindex = 0;
+  #hop: number = HOP.drop;
+  #reason: ReasonName = 'malformed';
+  #nextHop = 0;
+  #path = 0;
+
+  constructor(store: MemoryStore, { port, now }: PipelineOptions) {
+    this.#store = store;
+    this.#port = port;
+    this.#now = now;
+    this.#little = store.hostOrder === 'LE';
+    this.#flows = new FlowTable(store.tables.sfcflow, this.#little);
+  }
+
+  /** What a pod sends: an IP packet at `start` of the buffer, with `OVERHEAD` bytes of room before it. */
+  fromPod(ifindex: number, view: DataView, start: number, length: number): number {
+    this.#take(ifindex, view, start, length);
+    const packet = this.#packet;
+    if (length === 0 || view.getUint8(start) >> 4 === 6) return VERDICT.pass;
+    const parsed = packet.read(view, start, length);
+    if (parsed !== PARSED.ok || packet.fragment !== FRAGMENT.none || this.#isSteering()) return this.#exception(parsed);
+    const flows = this.#flows;
+    const flow = flows.find(ifindex, packet);
+    if (flow === NONE) return this.#unknown(NONE, false);
+    if (!flows.isForward(flow)) {
+      if ((flows.flags(flow) & FLOW_FLAG.previousHop) === 0) return VERDICT.pass;
+      flows.touch(flow, false, packet.length, this.#now());
+      return this.#steer(flows.local(flow), flows.previousHop(flow), flows.path(flow), TTL_MAX - flows.ttl(flow), true, 'steered-reply');
+    }
+    const role = flows.role(flow);
+    if (role === FLOW_ROLE.destination || role === FLOW_ROLE.inbound) return this.#unknown(flow, false);
+    if (role === FLOW_ROLE.function && flows.ttl(flow) <= 1) return this.#drop('nsh-ttl', DIRECTION.fromPod, packet.length);
+    if (flows.epoch(flow) !== this.epoch || (flows.flags(flow) & FLOW_FLAG.resolved) === 0) {
+      const source = this.#endpoint();
+      if (source === NONE) return VERDICT.pass;
+      const generation = this.#endpointWord(source, ENDPOINT.generation);
+      if ((flows.flags(flow) & FLOW_FLAG.resolved) === 0 || flows.generation(flow) !== generation) {
+        if (role === FLOW_ROLE.source) return this.#unknown(flow, true);
+        this.#afterFunction(source, flow);
+        if (this.#hop === HOP.drop) return this.#drop(this.#reason, DIRECTION.fromPod, packet.length);
+        flows.remember(flow, this.#path, this.#hop === HOP.encapsulate ? this.#nextHop : undefined, generation);
+      }
+      flows.setEpoch(flow, this.epoch);
+    }
+    flows.touch(flow, true, packet.length, this.#now());
+    if ((flows.flags(flow) & FLOW_FLAG.nextHop) === 0) {
+      this.#count('left-cluster', DIRECTION.fromPod, packet.length);
+      return VERDICT.pass;
+    }
+    const next = flows.nextPath(flow);
+    const reason: ReasonName = role === FLOW_ROLE.source ? 'steered-source' : (next & 0xff) !== 0 ? 'steered-next' : 'steered-destination';
+    return this.#steer(flows.local(flow), flows.nextHop(flow), next, flows.ttl(flow) - 1, false, reason);
+  }
+
+  /** What a pod is about to receive: an IP packet at `start` of the buffer. */
+  toPod(ifindex: number, view: DataView, start: number, length: number): number {
+    this.#take(ifindex, view, start, length);
+    const packet = this.#packet;
+    if (length === 0 || view.getUint8(start) >> 4 === 6) return VERDICT.pass;
+    if (packet.read(view, start, length) !== PARSED.ok || packet.fragment === FRAGMENT.later) return VERDICT.pass;
+    return this.#isSteering() ? this.#steered() : this.#plain();
+  }
+
+  #take(ifindex: number, view: DataView, start: number, length: number): void {
+    this.start = start;
+    this.length = length;
+    this.#ifindex = ifindex;
+    this.#view = view;
+    this.#available = length;
+  }
+
+  #isSteering(): boolean {
+    const { protocol, destinationPort, fragment } = this.#packet;
+    return protocol === UDP && destinationPort === this.#port && fragment !== FRAGMENT.later;
+  }
+
+  /** Slot of the endpoint of this interface, or -1. */
+  #endpoint(): number {
+    this.#wordView.setUint32(0, this.#ifindex, this.#little);
+    return this.#store.tables.endpoint.table.find(this.#word);
+  }
+
+  #endpointFlags(slot: number): number {
+    const { table } = this.#store.tables.endpoint;
+    return table.view.getUint16(slot * table.valueSize + ENDPOINT.flags, this.#little);
+  }
+
+  #endpointWord(slot: number, offset: number): number {
+    const { table } = this.#store.tables.endpoint;
+    return table.view.getUint32(slot * table.valueSize + offset, this.#little);
+  }
+
+  #endpointId(slot: number): number {
+    const { table } = this.#store.tables.endpoint;
+    return table.view.getUint16(slot * table.valueSize + ENDPOINT.id, this.#little);
+  }
+
+  #endpointAddress(slot: number): number {
+    const { table } = this.#store.tables.endpoint;
+    return table.view.getInt32(slot * table.valueSize + ENDPOINT.ipv4);
+  }
+
+  #count(reason: ReasonName, direction: number, bytes: number): void {
+    const { view, stride } = this.#store.tables.metrics;
+    const at = (NUMBER[reason] * 2 + direction) * stride;
+    add64(view, at + METRICS.packets, 1, this.#little);
+    add64(view, at + METRICS.bytes, bytes, this.#little);
+  }
+
+  #drop(reason: ReasonName, direction: number, bytes: number): number {
+    this.#count(reason, direction, bytes);
+    return VERDICT.drop;
+  }
+
+  /** What is no whole TCP or UDP packet, or claims to be steering traffic. */
+  #exception(parsed: number): number {
+    if (parsed === PARSED.otherProtocol) return VERDICT.pass;
+    const source = this.#endpoint();
+    if (source === NONE) return VERDICT.pass;
+    const flags = this.#endpointFlags(source);
+    const packet = this.#packet;
+    if (parsed === PARSED.malformed)
+      return (flags & SELECTS) !== 0 ? this.#drop('malformed', DIRECTION.fromPod, this.#available) : VERDICT.pass;
+    if (this.#isSteering()) return this.#drop('spoofed-encap', DIRECTION.fromPod, packet.length);
+    if (this.#classify(source) !== 0 || (packet.fragment === FRAGMENT.later && (flags & ENDPOINT_FLAG.selectsPorts) !== 0))
+      return this.#drop('fragment', DIRECTION.fromPod, packet.length);
+    return VERDICT.pass;
+  }
+
+  /** The service path that selects the packet; 0 when none does. Longest prefix wins, an exact port wins a tie. */
+  #classify(source: number): number {
+    const { select } = this.#store;
+    const flags = this.#endpointFlags(source);
+    const id = this.#endpointId(source);
+    const { destination, destinationPort, protocol } = this.#packet;
+    const egress = SELECT_FLAG.egress;
+    const all =
+      (flags & ENDPOINT_FLAG.selectsAllPorts) !== 0 ? select.lookup(id, FAMILY.ipv4, egress, 0, protocol, destination, 0, 0, 0) : NONE;
+    const exact =
+      (flags & ENDPOINT_FLAG.selectsPorts) !== 0 && destinationPort !== 0
+        ? select.lookup(id, FAMILY.ipv4, egress, destinationPort, protocol, destination, 0, 0, 0)
+        : NONE;
+    if (exact !== NONE && (all === NONE || select.cidrPrefixLength(exact) >= select.cidrPrefixLength(all))) return select.path(exact);
+    return all === NONE ? 0 : select.path(all);
+  }
+
+  /** Takes the path to one of its backends. `kept`: the flow whose next hop is kept where its path is still this one, or -1. */
+  #takePath(path: number, kept: number, reason: ReasonName): void {
+    const { sfcpath, sfcbackend } = this.#store.tables;
+    this.#path = path;
+    this.#hop = HOP.drop;
+    this.#wordView.setUint32(0, path);
+    const slot = sfcpath.table.find(this.#word);
+    if (slot === NONE) {
+      this.#reason = 'unknown-path';
+      return;
+    }
+    const flows = this.#flows;
+    if (kept !== NONE && flows.nextPath(kept) === path && (flows.flags(kept) & FLOW_FLAG.nextHop) !== 0) {
+      this.#nextHop = flows.nextHop(kept);
+    } else {
+      const { view, valueSize } = sfcpath.table;
+      const at = slot * valueSize;
+      const slots = view.getUint32(at + PATH.backend_slots, this.#little);
+      const affinity = (view.getUint8(at + PATH.flags) & PATH_FLAG.affinity) !== 0;
+      const hash = affinity ? this.#packet.clientHash() : this.#packet.flowHash();
+      const chosen = slots === 0 ? 0 : view.getUint32(at + PATH.backend_base, this.#little) + (hash % slots);
+      const backend = chosen * sfcbackend.stride;
+      if (slots === 0 || chosen >= sfcbackend.capacity || sfcbackend.view.getUint8(backend + BACKEND.family) === 0) {
+        const bypass = view.getUint8(at + PATH.failure_policy) === FAILURE_POLICY.bypass;
+        this.#hop = bypass ? HOP.plain : HOP.drop;
+        this.#reason = bypass ? 'bypassed' : 'no-backend';
+        return;
+      }
+      this.#nextHop = sfcbackend.view.getInt32(backend + BACKEND.address);
+    }
+    this.#hop = HOP.encapsulate;
+    this.#reason = reason;
+  }
+
+  /** A packet of no known flow, or of `flow` whose policy changed (`kept`) or whose role is another: the endpoint's own egress. */
+  #unknown(flow: number, kept: boolean): number {
+    const source = this.#endpoint();
+    const packet = this.#packet;
+    const flows = this.#flows;
+    if (source === NONE) return VERDICT.pass;
+    const path = this.#classify(source);
+    if (path === 0) {
+      if (kept) flows.remove(flow); // was steered, is no longer selected
+      return VERDICT.pass;
+    }
+    this.#takePath(path, kept ? flow : NONE, 'steered-source');
+    if (this.#hop !== HOP.encapsulate) {
+      this.#count(this.#reason, DIRECTION.fromPod, packet.length);
+      return this.#hop === HOP.plain ? VERDICT.pass : VERDICT.drop;
+    }
+    if ((this.#endpointFlags(source) & ENDPOINT_FLAG.ipv4) === 0) return this.#drop('no-address', DIRECTION.fromPod, packet.length);
+    const local = this.#endpointAddress(source);
+    const slot = kept ? flow : flows.renew(flow);
+    flows.setPath(slot, path);
+    flows.setOwner(slot, this.#endpointId(source), FLOW_ROLE.source, local);
+    flows.setFlags(slot, flows.aToB ? FLOW_FLAG.forwardAToB : 0);
+    flows.setTtl(slot, TTL_MAX);
+    flows.remember(slot, path, this.#nextHop, this.#endpointWord(source, ENDPOINT.generation));
+    flows.setEpoch(slot, this.epoch);
+    flows.touch(slot, true, packet.length, this.#now());
+    return this.#steer(local, this.#nextHop, path, TTL_CLASSIFIER, false, this.#reason);
+  }
+
+  /** What follows a function on the flow's path. */
+  #afterFunction(source: number, flow: number): void {
+    const path = this.#flows.path(flow);
+    if ((path & 0xff) > 1) {
+      this.#takePath(path - 1, flow, 'steered-next');
+      return;
+    }
+    const joined = this.#classify(source);
+    if (joined !== 0 && joined >>> 8 !== path >>> 8) {
+      this.#takePath(joined, flow, 'steered-next'); // not the chain it has just been through
+      return;
+    }
+    this.#path = (path & ~0xff) >>> 0;
+    this.#hop = HOP.plain;
+    this.#reason = 'left-cluster';
+    if ((this.#peerFlags(this.#packet.destination) & PEER_FLAG.decapsulates) !== 0) {
+      this.#hop = HOP.encapsulate;
+      this.#reason = 'steered-destination';
+      this.#nextHop = this.#packet.destination;
+    }
+  }
+
+  #peerFlags(address: number): number {
+    const { trie } = this.#store.tables.peer;
+    const entry = trie.lookup(FAMILY.ipv4 << 24, 0, address, 0, 0, 0, 32);
+    return entry === NONE ? 0 : trie.entries.valueByte(entry, this.#little ? 0 : 3);
+  }
+
+  #steer(source: number, destination: number, path: number, ttl: number, reply: boolean, reason: ReasonName): number {
+    const packet = this.#packet;
+    if (packet.length > LARGEST - OVERHEAD) return this.#drop('too-big', DIRECTION.fromPod, packet.length);
+    writeTunnel(this.#view, this.start, packet, this.#port, source, destination, path, ttl, reply);
+    this.start -= OVERHEAD;
+    this.length = packet.length + OVERHEAD;
+    this.#count(reason, DIRECTION.fromPod, packet.length);
+    return VERDICT.pass;
+  }
+
+  #isFor(target: number): boolean {
+    return (this.#endpointFlags(target) & ENDPOINT_FLAG.ipv4) !== 0 && this.#packet.destination === this.#endpointAddress(target);
+  }
+
+  /** A steering packet: validate, unwrap, remember, deliver. */
+  #steered(): number {
+    const outer = this.#packet;
+    const inner = this.#inner;
+    const tunnel = this.#tunnel;
+    const flows = this.#flows;
+    const view = this.#view;
+    let reason = tunnel.read(view, this.start, this.#available, outer);
+    const at = this.start + tunnel.overhead;
+    let parsed: number = PARSED.otherProtocol;
+    if (reason === undefined) {
+      if (outer.length <= tunnel.overhead) reason = 'inner-malformed';
+      else if (view.getUint8(at) >> 4 !== 4) reason = 'next-protocol';
+      else {
+        parsed = inner.read(view, at, outer.length - tunnel.overhead);
+        if (parsed === PARSED.malformed) reason = 'inner-malformed';
+        else if (ecnDrops(outer.tos, inner.tos)) reason = 'ecn';
+      }
+    }
+    if (reason !== undefined) {
+      const refusing = this.#endpoint();
+      return refusing !== NONE && this.#isFor(refusing) ? this.#drop(reason, DIRECTION.toPod, outer.length) : VERDICT.pass;
+    }
+    const role = (tunnel.path & 0xff) !== 0 ? FLOW_ROLE.function : FLOW_ROLE.destination;
+    const hasPorts = parsed === PARSED.ok && inner.fragment === FRAGMENT.none;
+    const flow = hasPorts ? flows.find(this.#ifindex, inner) : NONE;
+    const known = flow !== NONE && this.#knows(flow, role);
+    let target = NONE;
+    if (!known) {
+      target = this.#endpoint();
+      if (target === NONE || !this.#isFor(target)) return VERDICT.pass;
+      if ((this.#peerFlags(outer.source) & PEER_FLAG.trusted) === 0) return this.#drop('not-a-peer', DIRECTION.toPod, outer.length);
+    }
+    tellEcn(view, at, outer.tos, inner.tos);
+    this.start = at;
+    this.length = inner.length;
+    if (hasPorts && !tunnel.reply) {
+      if (known) flows.setTtl(flow, tunnel.ttl);
+      else this.#recordArrival(flow, target, role);
+    } else if (known && flows.role(flow) === FLOW_ROLE.source) {
+      flows.touch(flow, false, inner.length, this.#now());
+    }
+    this.#count('decapsulated', DIRECTION.toPod, outer.length);
+    return VERDICT.pass;
+  }
+
+  /** Does the flow name the hop that the packet came from? That one was a peer when it was recorded. */
+  #knows(flow: number, role: number): boolean {
+    const flows = this.#flows;
+    const { source, destination } = this.#packet;
+    if (destination !== flows.local(flow)) return false;
+    if (this.#tunnel.reply)
+      return (flows.flags(flow) & FLOW_FLAG.nextHop) !== 0 && !flows.isForward(flow) && source === flows.nextHop(flow);
+    return (
+      flows.role(flow) === role && flows.path(flow) === this.#tunnel.path && flows.isForward(flow) && source === flows.previousHop(flow)
+    );
+  }
+
+  /** Remembers where a forward packet came from: the way back for its replies. */
+  #recordArrival(flow: number, target: number, role: number): void {
+    const flows = this.#flows;
+    const slot = flows.renew(flow);
+    flows.setPath(slot, this.#tunnel.path);
+    flows.setOwner(slot, this.#endpointId(target), role, this.#endpointAddress(target));
+    flows.setPreviousHop(slot, this.#packet.source);
+    flows.setFlags(slot, FLOW_FLAG.previousHop | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
+    flows.setTtl(slot, this.#tunnel.ttl);
+    flows.seen(slot, this.#now());
+  }
+
+  /** Somebody opens a flow to a selected pod from outside the tunnel: its answers are no egress of the pod's own. */
+  #plain(): number {
+    const packet = this.#packet;
+    const flows = this.#flows;
+    if (packet.fragment !== FRAGMENT.none) return VERDICT.pass;
+    if (packet.protocol === TCP && (packet.tcpFlags & (SYN | ACK)) !== SYN) return VERDICT.pass;
+    const target = this.#endpoint();
+    if (target === NONE || (this.#endpointFlags(target) & SELECTS) === 0 || !this.#isFor(target)) return VERDICT.pass;
+    if (flows.find(this.#ifindex, packet) !== NONE) return VERDICT.pass; // a known flow stays what it is
+    const slot = flows.renew(NONE);
+    flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.inbound, this.#endpointAddress(target));
+    flows.setFlags(slot, FLOW_FLAG.resolved | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
+    flows.touch(slot, true, packet.length, this.#now());
+    return VERDICT.pass;
+  }
+}
