@@ -1,7 +1,7 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test bench bench-save demo demo-clean clean
+.PHONY: help setup build generate check format test conformance bench bench-save demo demo-clean clean
 
 BPF_SOURCES := $(wildcard datapath/kernel/bpf/*.c datapath/kernel/bpf/*.h)
 BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
@@ -53,6 +53,9 @@ format: $(STAMP) ## put the sources into the project's format
 
 test: check ## every check and every test (as root: with real kernel programs and network namespaces)
 	@npx vitest run
+
+conformance: build ## both datapaths on N packets (default 1000000) drawn at random, SEED to see one again (as root)
+	@node dist/test/conformance/main.js '$(or $(N),1000000)' '$(SEED)'
 
 bench: build ## ns a packet beside a floor, steered against plain throughput, the agent's memory (as root)
 	@node dist/bench/main.js $(BENCH)

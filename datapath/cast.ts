@@ -4,7 +4,7 @@
  */
 
 import { formatAddress, parseAddress } from '../geneve/index.js';
-import { ENDPOINT_FLAG, type MapStore, PEER_FLAG, REASONS, type TypedMaps, typedMaps } from '../maps/index.js';
+import { ENDPOINT_FLAG, type MapStore, PEER_FLAG, REASONS, type TypedMap, type TypedMaps, typedMaps } from '../maps/index.js';
 
 export const CAST = {
   client: '192.168.77.5',
@@ -95,6 +95,10 @@ export function tunnelOf(bytes: Uint8Array) {
   };
 }
 
+function clearMap<K, V>(map: TypedMap<K, V>): void {
+  map.deleteMany([...map.entries()].map(([key]) => key));
+}
+
 /** Packets of one node on one datapath. */
 export abstract class Stage {
   readonly maps: TypedMaps;
@@ -112,6 +116,21 @@ export abstract class Stage {
   protected abstract interfaceOf(name: Name): number;
   protected abstract policyChanged(): void;
   protected abstract process(program: 'from_pod' | 'to_pod', bytes: Uint8Array, ifindex: number): Omit<Outcome, 'counted'>;
+
+  /** Forgets everything but the peers. */
+  clear(): void {
+    clearMap(this.maps.sfcflow);
+    clearMap(this.maps.sfcselect);
+    clearMap(this.maps.sfcpath);
+    clearMap(this.maps.endpoint);
+    this.policyChanged();
+  }
+
+  /** Another pod's turn, as it was put on stage before; none if it was not. */
+  as(name: Name): this {
+    this.onStage = name;
+    return this;
+  }
 
   /** Puts a pod on stage: it sends and receives until the next is put there. */
   pod(name: Name, settings: { id?: number; generation?: number; selects?: boolean } = {}): this {
@@ -178,6 +197,11 @@ export abstract class Stage {
     return this.run('to_pod', bytes);
   }
 
+  /** Like `send` and `receive`, without looking at the counters. */
+  pass(way: 'sends' | 'receives', bytes: Uint8Array): Omit<Outcome, 'counted'> {
+    return this.process(way === 'sends' ? 'from_pod' : 'to_pod', bytes, this.interfaceOf(this.onStage));
+  }
+
   private run(program: 'from_pod' | 'to_pod', bytes: Uint8Array): Outcome {
     const before = this.counters();
     const result = this.process(program, bytes, this.interfaceOf(this.onStage));
@@ -189,13 +213,21 @@ export abstract class Stage {
     return { ...result, counted };
   }
 
-  private counters(): Map<string, number> {
+  /** Packets by reason, so far. */
+  counters(): Map<string, number> {
     const found = new Map<string, number>();
-    for (const { number, name } of REASONS)
-      found.set(
-        name,
-        (this.maps.metrics.get({ slot: number * 2 })?.packets ?? 0) + (this.maps.metrics.get({ slot: number * 2 + 1 })?.packets ?? 0),
-      );
+    for (const [{ slot }, { packets }] of this.maps.metrics.entries()) {
+      const name = NAME_OF[slot >> 1];
+      if (name !== undefined) found.set(name, (found.get(name) ?? 0) + packets);
+    }
     return found;
   }
+
+  /** Packets and bytes by slot, so far; slots without any left out. */
+  totals(): Map<number, { readonly packets: number; readonly bytes: number }> {
+    return new Map([...this.maps.metrics.entries()].flatMap(([{ slot }, count]) => (count.packets === 0 ? [] : [[slot, count] as const])));
+  }
 }
+
+/** Reasons by number. */
+export const NAME_OF: Readonly<Record<number, string>> = Object.fromEntries(REASONS.map(({ number, name }) => [number, name]));

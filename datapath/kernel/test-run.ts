@@ -32,13 +32,14 @@ const ROOM = 65536;
 
 /** A program and a frame, made ready once and run many times. */
 export interface PreparedRun {
-  /** The frame that goes in; bytes may be changed between runs, its length may not. */
+  /** The frame that goes in; bytes may be changed between runs. */
   readonly frame: Buffer;
   /**
    * Runs and returns the average duration, ns. The kernel gives a repetition the frame as the one
-   * before left it: a program that changes its packet is measured with `repeat` 1. Throws KernelError.
+   * before left it: a program that changes its packet is measured with `repeat` 1. `length`: so many
+   * bytes of the frame, by default all. Throws KernelError.
    */
-  run(repeat?: number): number;
+  run(repeat?: number, length?: number): number;
   /** tc verdict of the last run: -1 next program (pass), 2 drop, 7 redirect. */
   verdict(): number;
   /** The frame after the last run; a view that the next run overwrites. */
@@ -55,12 +56,12 @@ export function prepareRun(program: number, frame: Uint8Array, ifindex: number):
   opts.writeBigUInt64LE(BigInt(OPTS.size), 0);
   opts.writeBigUInt64LE(koffi.address(input), OPTS.dataIn);
   opts.writeBigUInt64LE(koffi.address(output), OPTS.dataOut);
-  opts.writeUInt32LE(input.length, OPTS.dataSizeIn);
   opts.writeBigUInt64LE(koffi.address(context), OPTS.ctxIn);
   opts.writeUInt32LE(context.length, OPTS.ctxSizeIn);
   return {
     frame: input,
-    run(repeat = 1) {
+    run(repeat = 1, length = input.length) {
+      opts.writeUInt32LE(length, OPTS.dataSizeIn);
       opts.writeUInt32LE(output.length, OPTS.dataSizeOut);
       opts.writeInt32LE(repeat, OPTS.repeat);
       const result = Number(libbpf().testRun(program, opts));
