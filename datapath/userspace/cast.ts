@@ -14,7 +14,7 @@ export class UserspaceStage extends Stage {
   constructor() {
     const store = createMemoryStore({ sfcflow: 1024 });
     super(store);
-    this.pipeline = new Pipeline(store, { port: 7081, now: () => this.#time++ });
+    this.pipeline = new Pipeline(store, { port: 7081 });
   }
 
   close(): void {}
@@ -33,6 +33,7 @@ export class UserspaceStage extends Stage {
     buffer.set(packet, OVERHEAD);
     const { pipeline } = this;
     const view = new DataView(buffer.buffer);
+    pipeline.setClock(this.#time++);
     const verdict =
       program === 'from_pod'
         ? pipeline.fromPod(ifindex, view, OVERHEAD, packet.length)

@@ -51,9 +51,3 @@ export function add64(view: DataView, at: number, amount: number, little: boolea
     view.setUint32(high, view.getUint32(high, little) + 1, little);
   }
 }
-
-/** Writes a 64-bit number below 2^53 in the machine's order. */
-export function set64(view: DataView, at: number, value: number, little: boolean): void {
-  view.setUint32(little ? at : at + 4, value >>> 0, little);
-  view.setUint32(little ? at + 4 : at, Math.floor(value / 2 ** 32), little);
-}

@@ -1,7 +1,7 @@
 /** The flow table of the pipeline: one entry serves both directions of a flow at an endpoint. */
 
 import { FAMILY, FLOW_FLAG, type HashMap } from '../../maps/index.js';
-import { add64, FLOW, FLOW_KEY, set64 } from './fields.js';
+import { add64, FLOW, FLOW_KEY } from './fields.js';
 import type { PacketReader } from './packet.js';
 
 const NONE = -1;
@@ -13,6 +13,8 @@ export class FlowTable {
   readonly #little: boolean;
   readonly #key: Int32Array;
   readonly #keyView: DataView;
+  /** Low and high half. */
+  readonly #clock = new Uint32Array(2);
   /** The packet looked up last runs from a to b. */
   aToB = true;
 
@@ -66,17 +68,23 @@ export class FlowTable {
     return ((this.flags(slot) & FLOW_FLAG.forwardAToB) !== 0) === this.aToB;
   }
 
-  /** @param now coarse monotonic clock, ns */
-  touch(slot: number, forward: boolean, bytes: number, now: number): void {
+  touch(slot: number, forward: boolean, bytes: number): void {
     const at = this.at(slot);
-    this.seen(slot, now);
+    this.seen(slot);
     add64(this.view, at + (forward ? FLOW.packets : FLOW.reply_packets), 1, this.#little);
     add64(this.view, at + (forward ? FLOW.bytes : FLOW.reply_bytes), bytes, this.#little);
   }
 
-  /** @param now coarse monotonic clock, ns */
-  seen(slot: number, now: number): void {
-    set64(this.view, this.at(slot) + FLOW.last_seen, now, this.#little);
+  seen(slot: number): void {
+    const at = this.at(slot) + FLOW.last_seen;
+    this.view.setUint32(this.#little ? at : at + 4, this.#clock[0] as number, this.#little);
+    this.view.setUint32(this.#little ? at + 4 : at, this.#clock[1] as number, this.#little);
+  }
+
+  /** Sets the coarse monotonic clock, ns: once a batch is enough. Halves, because a number past 2^31 would be an object in each call. */
+  setClock(now: number): void {
+    this.#clock[0] = now % 2 ** 32;
+    this.#clock[1] = Math.floor(now / 2 ** 32);
   }
 
   flags = (slot: number): number => this.view.getUint8(this.at(slot) + FLOW.flags);

@@ -45,8 +45,6 @@ const HOP = { encapsulate: 0, plain: 1, drop: 2 } as const;
 export interface PipelineOptions {
   /** UDP port of steering. */
   readonly port: number;
-  /** Coarse monotonic clock, ns. */
-  readonly now: () => number;
 }
 
 export class Pipeline {
@@ -58,7 +56,6 @@ export class Pipeline {
 
   readonly #store: MemoryStore;
   readonly #port: number;
-  readonly #now: () => number;
   readonly #little: boolean;
   readonly #flows: FlowTable;
   readonly #packet = new PacketReader();
@@ -74,12 +71,16 @@ export class Pipeline {
   #nextHop = 0;
   #path = 0;
 
-  constructor(store: MemoryStore, { port, now }: PipelineOptions) {
+  constructor(store: MemoryStore, { port }: PipelineOptions) {
     this.#store = store;
     this.#port = port;
-    this.#now = now;
     this.#little = store.hostOrder === 'LE';
     this.#flows = new FlowTable(store.tables.sfcflow, this.#little);
+  }
+
+  /** Sets the coarse monotonic clock, ns; once a batch is enough. */
+  setClock(now: number): void {
+    this.#flows.setClock(now);
   }
 
   /** What a pod sends: an IP packet at `start` of the buffer, with `OVERHEAD` bytes of room before it. */
@@ -94,7 +95,7 @@ export class Pipeline {
     if (flow === NONE) return this.#unknown(NONE, false);
     if (!flows.isForward(flow)) {
       if ((flows.flags(flow) & FLOW_FLAG.previousHop) === 0) return VERDICT.pass;
-      flows.touch(flow, false, packet.length, this.#now());
+      flows.touch(flow, false, packet.length);
       return this.#steer(flows.local(flow), flows.previousHop(flow), flows.path(flow), TTL_MAX - flows.ttl(flow), true, 'steered-reply');
     }
     const role = flows.role(flow);
@@ -112,7 +113,7 @@ export class Pipeline {
       }
       flows.setEpoch(flow, this.epoch);
     }
-    flows.touch(flow, true, packet.length, this.#now());
+    flows.touch(flow, true, packet.length);
     if ((flows.flags(flow) & FLOW_FLAG.nextHop) === 0) {
       this.#count('left-cluster', DIRECTION.fromPod, packet.length);
       return VERDICT.pass;
@@ -273,7 +274,7 @@ export class Pipeline {
     flows.setTtl(slot, TTL_MAX);
     flows.remember(slot, path, this.#nextHop, this.#endpointWord(source, ENDPOINT.generation));
     flows.setEpoch(slot, this.epoch);
-    flows.touch(slot, true, packet.length, this.#now());
+    flows.touch(slot, true, packet.length);
     return this.#steer(local, this.#nextHop, path, TTL_CLASSIFIER, false, this.#reason);
   }
 
@@ -359,7 +360,7 @@ export class Pipeline {
       if (known) flows.setTtl(flow, tunnel.ttl);
       else this.#recordArrival(flow, target, role);
     } else if (known && flows.role(flow) === FLOW_ROLE.source) {
-      flows.touch(flow, false, inner.length, this.#now());
+      flows.touch(flow, false, inner.length);
     }
     this.#count('decapsulated', DIRECTION.toPod, outer.length);
     return VERDICT.pass;
@@ -386,7 +387,7 @@ export class Pipeline {
     flows.setPreviousHop(slot, this.#packet.source);
     flows.setFlags(slot, FLOW_FLAG.previousHop | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
     flows.setTtl(slot, this.#tunnel.ttl);
-    flows.seen(slot, this.#now());
+    flows.seen(slot);
   }
 
   /** Somebody opens a flow to a selected pod from outside the tunnel: its answers are no egress of the pod's own. */
@@ -401,7 +402,7 @@ export class Pipeline {
     const slot = flows.renew(NONE);
     flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.inbound, this.#endpointAddress(target));
     flows.setFlags(slot, FLOW_FLAG.resolved | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
-    flows.touch(slot, true, packet.length, this.#now());
+    flows.touch(slot, true, packet.length);
     return VERDICT.pass;
   }
 }
