@@ -9,11 +9,12 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bytesOf, CAST, frame } from '../datapath/cast.js';
 import { type KernelDatapath, openKernelDatapath, type PreparedRun, prepareRun } from '../datapath/index.js';
+import { unmount } from '../datapath/kernel/libc.js';
 import { ENDPOINT_FLAG, PEER_FLAG, type TypedMaps, typedMaps } from '../maps/index.js';
 import { loadFloor } from './floor.js';
 import { PROJECT } from './machine.js';
@@ -68,13 +69,16 @@ function buildNode(): { readonly vpn: number; readonly firewall: number } {
 interface Setting {
   readonly maps: TypedMaps;
   readonly datapath: KernelDatapath;
+  /** Its own, with a bpffs mounted on it. */
+  readonly directory: string;
   readonly interfaces: { readonly vpn: number; readonly firewall: number };
 }
 
 function openSetting(interfaces: Setting['interfaces']): Setting {
+  const directory = mkdtempSync(join(tmpdir(), 'sfc-bench-'));
   const datapath = openKernelDatapath({
     object: join(PROJECT, 'dist/datapath/kernel/sfc.bpf.o'),
-    pinDirectory: mkdtempSync(join(tmpdir(), 'sfc-bench-')),
+    pinDirectory: directory,
     port: 7081,
   });
   const maps = typedMaps(datapath.store);
@@ -99,7 +103,14 @@ function openSetting(interfaces: Setting['interfaces']): Setting {
       backend_slots: 1,
     },
   );
-  return { maps, datapath, interfaces };
+  return { maps, datapath, interfaces, directory };
+}
+
+function closeSetting({ datapath, directory }: Setting): void {
+  datapath.remove();
+  datapath.close();
+  unmount(directory);
+  rmSync(directory, { recursive: true });
 }
 
 /** The one that matches, and others of the same endpoint with prefixes of every length from 9 to 32. */
@@ -174,6 +185,7 @@ export function measurePackets(runs: number, turns: number, onProgress: (done: n
     for (const { setting, samples } of stages) turn(setting, floor, runs, samples, port);
     onProgress(round + 1, turns);
   }
+  for (const { setting } of stages) closeSetting(setting);
   const every = (name: keyof Samples) => stages.flatMap(({ samples }) => samples[name]);
   const empty = median(every('nop'));
   const measured = (list: readonly number[]): Measured => ({

@@ -28,6 +28,21 @@ function interfaceOf(name: Name): number {
   return interfaces.get(name) ?? 0;
 }
 
+/** Opens a datapath of its own; leaves nothing behind when that fails. */
+function openIn(directory: string): KernelDatapath {
+  try {
+    return openKernelDatapath({ object: OBJECT, pinDirectory: directory, port: 7081, capacities: { sfcflow: 1024 } });
+  } catch (error) {
+    takeAway(directory);
+    throw error;
+  }
+}
+
+function takeAway(directory: string): void {
+  unmount(directory);
+  rmSync(directory, { recursive: true, force: true });
+}
+
 /** Bytes of a frame: less than a page, which is all that BPF_PROG_TEST_RUN has room for. */
 const LARGEST = 3072;
 const VERDICTS: Readonly<Record<number, string>> = { [-1]: 'pass', 2: 'drop', 7: 'redirect' };
@@ -40,7 +55,7 @@ export class KernelStage extends Stage {
 
   constructor() {
     const directory = mkdtempSync(join(tmpdir(), 'sfc-kernel-'));
-    const datapath = openKernelDatapath({ object: OBJECT, pinDirectory: directory, port: 7081, capacities: { sfcflow: 1024 } });
+    const datapath = openIn(directory);
     super(datapath.store);
     this.datapath = datapath;
     this.#directory = directory;
@@ -49,8 +64,7 @@ export class KernelStage extends Stage {
   close(): void {
     this.datapath.remove();
     this.datapath.close();
-    unmount(this.#directory);
-    rmSync(this.#directory, { recursive: true, force: true });
+    takeAway(this.#directory);
   }
 
   protected interfaceOf(name: Name): number {
