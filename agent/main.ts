@@ -8,12 +8,11 @@ import { fileURLToPath } from 'node:url';
 import { destination, type Logger, pino } from 'pino';
 import { stringify } from 'yaml';
 import { startApi } from '../api/index.js';
-import { type Datapath, openKernelDatapath } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
-import { typedMaps } from '../maps/index.js';
 import { Agent } from './agent.js';
 import { fileAllocations, type LockFile, tryLock } from './allocation/index.js';
 import { type CommandLine, parseCommandLine, resolveSettings, type Settings } from './config/index.js';
+import { openDatapath, removeEverything } from './datapath/index.js';
 import { hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
 import { manifestReader, watchDirectory } from './sources/index.js';
 
@@ -48,44 +47,17 @@ function takeRunDirectory(settings: Settings): LockFile {
   throw new SfcError('ALREADY_RUNNING', `${path} is held by process ${lock}`);
 }
 
-function openDatapath(settings: Settings, root: string, reset: boolean): Datapath {
-  return openKernelDatapath({
-    object: join(root, 'dist/datapath/kernel/sfc.bpf.o'),
-    pinDirectory: settings.pinDir,
-    port: settings.port,
-    capacities: settings.maps,
-    reset,
-    ...(settings.attach === 'auto' ? {} : { method: settings.attach }),
-  });
-}
-
-/** Detaches everything and removes every pin, whatever version or capacities made them. */
-function removeEverything(settings: Settings, root: string, log: Logger): void {
-  let datapath: Datapath;
-  try {
-    datapath = openDatapath(settings, root, false);
-  } catch (error) {
-    if (!(error instanceof SfcError) || error.code !== 'PINNED_STATE') throw error;
-    log.warn({ code: error.code }, error.message);
-    datapath = openDatapath(settings, root, true);
-  }
-  // Where no link is pinned (clsact), the endpoint map alone knows the interfaces.
-  for (const [{ ifindex }] of typedMaps(datapath.store).endpoint.entries()) datapath.detach(ifindex);
-  datapath.remove();
-  datapath.close();
-  log.info({ pinDir: settings.pinDir }, 'everything is detached and every pin removed');
-}
-
-/** Runs until a signal; resolves when everything is closed and the programs alone go on. */
+/** Runs until a signal; resolves when everything is closed: kernel programs alone go on, the userspace datapath ends. */
 async function run(settings: Settings, version: string, root: string, log: Logger): Promise<void> {
-  const datapath = openDatapath(settings, root, settings.resetPins);
-  log.info({ datapath: datapath.kind, adopted: datapath.adopted, pinDir: settings.pinDir }, 'datapath open');
+  const { datapath, chosen } = openDatapath(settings, root, log);
+  const ofKind = datapath.kind === 'kernel' ? { adopted: datapath.adopted, pinDir: settings.pinDir } : {};
+  log.info({ datapath: datapath.kind, chosen, ...ofKind }, 'datapath open');
   const agent = new Agent({
     version,
     node: settings.nodeName,
     pid: process.pid,
     port: settings.port,
-    chosen: settings.datapath === 'auto' ? 'auto: the only datapath of this version' : 'configured',
+    chosen,
     where: settings.manifests,
     intervalMs: settings.reconcileIntervalMs,
     datapath,
@@ -116,7 +88,10 @@ async function run(settings: Settings, version: string, root: string, log: Logge
       });
     }
   });
-  log.info({ signal }, 'stopping; what is attached stays and keeps steering');
+  log.info(
+    { signal },
+    datapath.kind === 'kernel' ? 'stopping; what is attached stays and keeps steering' : 'stopping; nothing is steered any more',
+  );
   monitor.stop();
   await source.close();
   await agent.close();

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bytesOf, CAST, frame } from '../datapath/cast.js';
 import { type KernelDatapath, openKernelDatapath, type PreparedRun, prepareRun } from '../datapath/index.js';
-import { unmount } from '../datapath/kernel/libc.js';
+import { unmount } from '../datapath/libc.js';
 import { ENDPOINT_FLAG, PEER_FLAG, type TypedMaps, typedMaps } from '../maps/index.js';
 import { loadFloor } from './floor.js';
 import { PROJECT } from './machine.js';

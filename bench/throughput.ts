@@ -1,25 +1,31 @@
 /**
- * What does steering cost a bulk TCP transfer? A client pod on one node, a function on another, a
- * server outside. Three ways take turns in one run:
+ * What does steering cost? A client pod on one node, a function on another, a server outside; bulk
+ * TCP, and as many small datagrams as get through. The ways take turns in one run:
  *
- *   direct   client ─► server, plainly routed
- *   detour   client ─► function ─► server by policy routes, no encapsulation
- *   steered  client ─► function ─► server by this datapath
+ *   direct     client ─► server, plainly routed
+ *   detour     client ─► function ─► server by policy routes, no encapsulation
+ *   kernel     client ─► function ─► server by the kernel datapath
+ *   userspace  the same by the userspace datapath, TCP segments whole
+ *   packets    the same, every packet by itself
  *
- * Detour and steered cross the same links, so their ratio is the price of steering itself.
+ * Detour and the steered ways cross the same links: their ratio is the price of steering itself.
  */
 
-import { rename } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, startCluster } from '../demo/cluster.js';
-import { blueprint, buildTestbed, inNamespace, iperf, nodeNamed, podNamed } from '../demo/testbed/index.js';
+import { blueprint, buildTestbed, inNamespace, iperf, nodeNamed, podNamed, type Testbed } from '../demo/testbed/index.js';
 import { median } from './statistics.js';
 
-const WAYS = ['direct', 'detour', 'steered'] as const;
+/** Flags of the agents on each steered way. */
+const STEERED = {
+  kernel: ['--datapath', 'kernel'],
+  userspace: ['--datapath', 'userspace'],
+  packets: ['--datapath', 'userspace', '--gso', 'false'],
+} as const;
+const WAYS = ['direct', 'detour', 'kernel', 'userspace', 'packets'] as const;
 type Way = (typeof WAYS)[number];
 
-const PATIENCE_MS = 10_000;
+/** Bytes of payload of a small datagram. */
+const SMALL = 64;
 
 const chain = {
   apiVersion: 'networking.gke.io/v1',
@@ -34,7 +40,7 @@ const selector = {
   spec: {
     serviceFunctionChain: 'bench',
     subject: { pods: { namespaceSelector: {}, podSelector: { matchLabels: { app: 'client' } } } },
-    egress: { to: { ipBlock: { cidr: '0.0.0.0/0' } }, ports: [{ allPorts: { protocol: 'TCP' } }] },
+    egress: { to: { ipBlock: { cidr: '0.0.0.0/0' } }, ports: [{ allPorts: { protocol: 'TCP' } }, { allPorts: { protocol: 'UDP' } }] },
   },
 };
 
@@ -61,27 +67,11 @@ async function detour(action: 'add' | 'del'): Promise<void> {
   await ip(second.namespace, 'route', action, 'default', 'via', proxy.address, 'dev', proxy.hostInterface, 'onlink', 'table', TABLE);
 }
 
-/** Takes the policy away or puts it back, and waits until the client's node has followed. */
-async function steer(cluster: Cluster, on: boolean): Promise<void> {
-  const place = join(cluster.manifests, 'policy.yaml');
-  const aside = join(cluster.manifests, '.policy.aside');
-  await (on ? rename(aside, place) : rename(place, aside));
-  const end = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const { maps } = await cluster.status(first.name);
-    const entries = maps.find(({ name }) => name === 'sfcselect')?.entries ?? 0;
-    if (entries > 0 === on) return;
-    if (Date.now() > end)
-      throw new Error(
-        `${first.name} has ${entries} selectors ${PATIENCE_MS / 1000} s after the policy was ${on ? 'put there' : 'taken away'}`,
-      );
-    await sleep(50);
-  }
-}
-
 export interface ThroughputFigures {
-  /** Median of the turns, bit/s. */
+  /** Of bulk TCP, median of the turns, bit/s. */
   readonly bitsPerSecond: Readonly<Record<Way, number>>;
+  /** Small datagrams that arrived, median of the turns. */
+  readonly datagramsPerSecond: Readonly<Record<Way, number>>;
   readonly turns: number;
   readonly seconds: number;
 }
@@ -92,49 +82,59 @@ export interface ThroughputOptions {
   readonly seconds: number;
 }
 
+/** Runs `measure` while the datapath of these flags steers; nothing is steered before and after. */
+async function whileSteered(testbed: Testbed, flags: readonly string[], measure: () => Promise<void>): Promise<void> {
+  const cluster: Cluster = await startCluster(testbed, {
+    flags,
+    policy: [chain, selector],
+    expected: (node) => ({ sfcselect: node === first.name ? 2 : 0, sfcpath: 1, endpoint: 1 }),
+  });
+  await cluster.ready();
+  await measure();
+  await cluster.remove();
+}
+
 /** Builds its own small cluster and takes it away again. Needs root. */
 export async function measureThroughput(
   { turns, seconds }: ThroughputOptions,
   onProgress: (done: number, of: number) => void,
 ): Promise<ThroughputFigures> {
   const testbed = await buildTestbed(bed);
+  const bits = new Map<Way, number[]>(WAYS.map((way) => [way, []]));
+  const datagrams = new Map<Way, number[]>(WAYS.map((way) => [way, []]));
+  const measure = async (way: Way) => {
+    bits.get(way)?.push((await iperf({ from: client, to: bed.server, seconds })).bitsPerSecond);
+    const small = await iperf({ from: client, to: bed.server, seconds, transport: 'udp', extra: ['-b', '0', '-l', String(SMALL)] });
+    datagrams.get(way)?.push((small.datagrams - small.lost) / seconds);
+  };
   try {
-    const cluster = await startCluster(testbed, {
-      policy: [chain, selector],
-      expected: (node) => ({ sfcselect: node === first.name ? 1 : 0, sfcpath: 1, endpoint: 1 }),
-    });
-    await cluster.ready();
-    const found: Record<Way, number[]> = { direct: [], detour: [], steered: [] };
-    const transfer = async (way: Way) => {
-      found[way].push((await iperf({ from: client, to: bed.server, seconds })).bitsPerSecond);
-    };
     for (let turn = 0; turn < turns; turn++) {
-      await transfer('steered');
-      await steer(cluster, false);
-      await transfer('direct');
+      await measure('direct');
       await detour('add');
-      await transfer('detour');
+      await measure('detour');
       await detour('del');
-      await steer(cluster, true);
+      for (const way of ['kernel', 'userspace', 'packets'] as const) await whileSteered(testbed, STEERED[way], () => measure(way));
       onProgress(turn + 1, turns);
     }
-    await cluster.stop();
-    return {
-      bitsPerSecond: { direct: median(found.direct), detour: median(found.detour), steered: median(found.steered) },
-      turns,
-      seconds,
-    };
   } finally {
     await testbed.teardown();
   }
+  const medians = (found: ReadonlyMap<Way, readonly number[]>) =>
+    Object.fromEntries([...found].map(([way, samples]) => [way, median(samples)])) as Record<Way, number>;
+  return { bitsPerSecond: medians(bits), datagramsPerSecond: medians(datagrams), turns, seconds };
 }
 
 export async function throughputReport(options: ThroughputOptions, onProgress: (done: number, of: number) => void): Promise<string> {
-  const { bitsPerSecond, turns, seconds } = await measureThroughput(options, onProgress);
-  const rows = WAYS.map((way) => `  ${way.padEnd(10)}${(bitsPerSecond[way] / 1e9).toFixed(2).padStart(8)} Gbit/s`);
+  const { bitsPerSecond, datagramsPerSecond, turns, seconds } = await measureThroughput(options, onProgress);
+  const row = (way: Way) =>
+    [
+      `  ${way.padEnd(10)}${(bitsPerSecond[way] / 1e9).toFixed(2).padStart(8)} Gbit/s`,
+      `${(bitsPerSecond[way] / bitsPerSecond.detour).toFixed(2).padStart(8)} of detour`,
+      `${(datagramsPerSecond[way] / 1e3).toFixed(0).padStart(8)} k/s`,
+      `${(datagramsPerSecond[way] / datagramsPerSecond.detour).toFixed(2).padStart(8)} of detour`,
+    ].join('');
   return [
-    `bulk TCP (iperf3), median of ${turns} transfers of ${seconds} s each way, in turns`,
-    ...rows,
-    `  steered ÷ detour ${(bitsPerSecond.steered / bitsPerSecond.detour).toFixed(2)}, steered ÷ direct ${(bitsPerSecond.steered / bitsPerSecond.direct).toFixed(2)}`,
+    `bulk TCP, and datagrams of ${SMALL} bytes that arrived (iperf3), median of ${turns} transfers of ${seconds} s each way, in turns`,
+    ...WAYS.map(row),
   ].join('\n');
 }

@@ -8,7 +8,7 @@ import type { StatusView } from '../agent/view.js';
 import { SfcError } from '../errors/index.js';
 import { type Manifest, writeManifests } from './manifests.js';
 import { AGENT_PROGRAM, CLI_PROGRAM } from './project.js';
-import { type Background, type Blueprint, nodeNamed, run, startInNamespace, type Testbed } from './testbed/index.js';
+import { type Background, type Blueprint, inNamespace, nodeNamed, run, startInNamespace, type Testbed } from './testbed/index.js';
 
 export interface NodePaths {
   readonly runDirectory: string;
@@ -34,6 +34,8 @@ export interface Cluster {
   release(): void;
   /** SIGTERM to every agent. What is pinned stays until the testbed goes. */
   stop(): Promise<void>;
+  /** The same, then `sfcd --remove` on every node: no packet is steered any more. Throws `COMMAND_FAILED`. */
+  remove(): Promise<void>;
 }
 
 /** Where things of one node stand. */
@@ -74,23 +76,23 @@ export async function startCluster(testbed: Testbed, options: ClusterOptions = {
   const expected = options.expected ?? ((node: string) => expectedEntries(bed, node));
   await writeManifests(bed, manifests, options.policy);
   const agents = new Map<string, Background>();
+  const commandLine = (node: string): readonly string[] => {
+    const { runDirectory, stateDirectory, socket } = pathsOf(bed, node);
+    const flags = { 'node-name': node, manifests, 'run-dir': runDirectory, 'state-dir': stateDirectory, socket };
+    const given = Object.entries({ ...flags, allocations: join(bed.directory, 'allocations.json') });
+    return [process.execPath, AGENT_PROGRAM, ...given.flatMap(([flag, value]) => [`--${flag}`, value]), ...(options.flags ?? [])];
+  };
 
   const cluster: Cluster = {
     testbed,
     manifests,
     paths: (node) => pathsOf(bed, node),
     startAgent(node) {
-      const { runDirectory, stateDirectory, socket, log } = pathsOf(bed, node);
+      const { runDirectory, stateDirectory, log } = pathsOf(bed, node);
       for (const directory of [runDirectory, stateDirectory]) mkdirSync(directory, { recursive: true });
       const output = openSync(log, 'a');
-      const flags = { 'node-name': node, manifests, 'run-dir': runDirectory, 'state-dir': stateDirectory, socket };
-      const argv = Object.entries({ ...flags, allocations: join(bed.directory, 'allocations.json') }).flatMap(([flag, value]) => [
-        `--${flag}`,
-        value,
-      ]);
-      argv.push(...(options.flags ?? []));
       try {
-        const agent = startInNamespace(nodeNamed(bed, node).namespace, [process.execPath, AGENT_PROGRAM, ...argv], {
+        const agent = startInNamespace(nodeNamed(bed, node).namespace, commandLine(node), {
           stdout: output,
           stderr: output,
           detached: true,
@@ -136,6 +138,10 @@ export async function startCluster(testbed: Testbed, options: ClusterOptions = {
     },
     async stop() {
       await Promise.all([...agents.values()].map((agent) => agent.stop()));
+    },
+    async remove() {
+      await cluster.stop();
+      for (const { name, namespace } of bed.nodes) await inNamespace(namespace, [...commandLine(name), '--remove']);
     },
   };
   for (const node of bed.nodes) cluster.startAgent(node.name);

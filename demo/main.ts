@@ -26,6 +26,7 @@ const { values } = parseArgs({
     keep: { type: 'boolean', default: ['1', 'yes', 'true'].includes(process.env.KEEP ?? '') },
     /** Of the namespaces and of the directory below /run: two demos with two prefixes do not meet. */
     prefix: { type: 'string', default: 'sfc-demo' },
+    datapath: { type: 'string', default: process.env.DATAPATH || 'auto' },
     requests: { type: 'string', default: process.env.DEMO_REQUESTS || '40' },
   },
 });
@@ -40,6 +41,10 @@ async function main(): Promise<number> {
   }
   if (!/^[a-z][a-z0-9-]{1,39}$/.test(values.prefix)) {
     complain('demo: --prefix takes lower-case letters, digits and dashes, 2 to 40');
+    return USAGE;
+  }
+  if (!['auto', 'kernel', 'userspace'].includes(values.datapath)) {
+    complain(`demo: DATAPATH (--datapath) is auto, kernel or userspace, not ${values.datapath}`);
     return USAGE;
   }
   const missing = missingRequirements(thisMachine());
@@ -97,7 +102,7 @@ async function demonstrate(requests: number, signal: AbortSignal): Promise<boole
   say();
   const testbed = await buildTestbed(bed, { signal, onStage: (title) => phase(`building ${title}`) });
   phase('starting sfcd on every node');
-  const cluster: Cluster = await startCluster(testbed);
+  const cluster: Cluster = await startCluster(testbed, { flags: ['--datapath', values.datapath] });
   await cluster.ready({ signal });
   const result = await runWalkthrough(cluster, { requests, signal, onPhase: phase });
   for (const step of result.steps) say(stepText(step, paint));

@@ -25,6 +25,12 @@ export const ERRORS = {
   },
   BPF_LOAD: { hint: 'The verifier refused the program; the lines above are the end of its log.', status: 500, exit: 70 },
   BPF_ATTACH: { hint: 'The program could not be attached to the interface; the cause names the errno.', status: 500, exit: 71 },
+  USERSPACE_UNAVAILABLE: {
+    hint: 'The userspace datapath needs CAP_NET_ADMIN and CAP_NET_RAW (root, or `unshare -Urn`), /dev/net/tun, and `tc` with u32 and mirred.',
+    status: 500,
+    exit: 69,
+  },
+  DATAPATH_LOST: { hint: 'The packet thread has ended or hangs; restart sfcd, and report the log.', status: 500, exit: 70 },
   MANIFEST_INVALID: { hint: 'Correct the fields named above; `sfc validate DIR` checks without applying.', status: 422, exit: 65 },
   CONFIG_INVALID: { hint: 'See `sfcd --help` and docs/configuration.md for every setting.', status: 400, exit: 64 },
   CAPTURE_INVALID: {

@@ -41,6 +41,8 @@ const table = [
   [50, 'malformed', 'dropped', 'packet of a selected endpoint whose own headers are truncated or contradict each other'],
   [51, 'ecn', 'dropped', 'outer header says congestion, inner packet cannot carry it (RFC 6040 4.2)'],
   [52, 'control', 'dropped', 'Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver'],
+  [53, 'overrun', 'dropped', 'the userspace datapath could not keep up: its queue was full (bytes are not known)'],
+  [54, 'io-failed', 'dropped', 'the userspace datapath could not hand the packet on; its log names the error'],
 ] as const satisfies readonly (readonly [number, string, ReasonClass, string])[];
 
 export type ReasonName = (typeof table)[number][1];

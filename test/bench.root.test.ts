@@ -16,10 +16,11 @@ describe('the benchmarks', () => {
     expect(text).toMatch(/established ÷ add( +-?\d+\.\d\d){3}/);
   });
 
-  it('measure throughput three ways', () => {
+  it('measure throughput every way', () => {
     const text = bench('--quick', 'throughput');
-    for (const way of ['direct', 'detour', 'steered']) {
+    for (const way of ['direct', 'detour', 'kernel', 'userspace', 'packets']) {
       expect(Number(new RegExp(`${way} +(\\d+\\.\\d\\d) Gbit/s`).exec(text)?.[1])).toBeGreaterThan(0);
+      expect(Number(new RegExp(`${way} .* (\\d+) k/s`).exec(text)?.[1])).toBeGreaterThan(0);
     }
   });
 

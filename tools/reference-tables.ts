@@ -35,6 +35,8 @@ const COUNTED_BY: Readonly<Record<ReasonName, Counter>> = {
   control: 'to-pod',
   ecn: 'to-pod',
   malformed: 'from-pod',
+  overrun: 'from-pod, to-pod',
+  'io-failed': 'from-pod, to-pod',
 };
 
 function banner(source: string): string {

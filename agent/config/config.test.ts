@@ -66,9 +66,9 @@ describe('settings', () => {
     expect(refusal(() => resolve({ flags: {} })).message).toContain('manifests is required: give --manifests, SFC_MANIFESTS');
   });
 
-  it('refuse the userspace datapath by name', () => {
-    const error = refusal(() => resolve({ environment: { SFC_DATAPATH: 'userspace' } }));
-    expect(error.message).toBe('SFC_DATAPATH: datapath userspace is not built in this version; use kernel or auto');
+  it('name the datapaths that there are', () => {
+    const error = refusal(() => resolve({ environment: { SFC_MANIFESTS: '/m', SFC_DATAPATH: 'hardware' } }));
+    expect(error.message).toBe('SFC_DATAPATH: datapath must be one of auto, kernel, userspace, not "hardware"');
   });
 
   it('refuse a socket path that the kernel would cut', () => {

@@ -125,9 +125,6 @@ export function resolveSettings(sources: SettingSources): Settings {
   const socket = settled.get('socket');
   // sun_path holds 107 bytes and the final zero (unix(7)).
   if (typeof socket === 'string' && Buffer.byteLength(socket) > 107) problems.push(`socket: ${socket} is longer than 107 bytes`);
-  if (settled.get('datapath') === 'userspace') {
-    problems.push(`${where.get('datapath')}: datapath userspace is not built in this version; use kernel or auto`);
-  }
   if (problems.length > 0) throw new SfcError('CONFIG_INVALID', problems.join('\n'));
   return Object.freeze(tree) as Settings;
 }

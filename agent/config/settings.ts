@@ -28,7 +28,12 @@ export const settingsSchema = Type.Object(
     port: Type.Integer({ minimum: 1, maximum: 65535, default: 7081, description: 'UDP port of the Geneve encapsulation.' }),
     datapath: Type.Union([Type.Literal('auto'), Type.Literal('kernel'), Type.Literal('userspace')], {
       default: 'auto',
-      description: 'What moves the packets. This version has `kernel` only; `auto` chooses it.',
+      description:
+        'What moves the packets: BPF programs (`kernel`), or this process (`userspace`). `auto`: the kernel wherever it takes them.',
+    }),
+    gso: Type.Boolean({
+      default: true,
+      description: 'Userspace datapath: take TCP segments whole where the kernel offers it (Linux 6.17), which is faster.',
     }),
     attach: Type.Union([Type.Literal('auto'), Type.Literal('tcx'), Type.Literal('clsact')], {
       default: 'auto',

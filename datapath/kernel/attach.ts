@@ -7,8 +7,8 @@
 import { existsSync, rmSync } from 'node:fs';
 import { SfcError } from '../../errors/index.js';
 import type { AttachedInterface } from '../datapath.js';
+import { bpf, closeFd, KernelError } from '../libc.js';
 import { checked, libbpf } from './libbpf.js';
-import { bpf, closeFd, KernelError } from './libc.js';
 import type { PinDirectory } from './pins.js';
 
 /** enum bpf_cmd. */

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CAST, type Name, type Outcome, Stage } from '../cast.js';
-import { enterFreshNetwork, unmount } from './libc.js';
+import { enterFreshNetwork, unmount } from '../libc.js';
 import { type KernelDatapath, openKernelDatapath } from './open.js';
 import { type PreparedRun, prepareRun } from './test-run.js';
 

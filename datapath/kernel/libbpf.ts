@@ -5,7 +5,7 @@
 
 import koffi from 'koffi';
 import { SfcError } from '../../errors/index.js';
-import { KernelError } from './libc.js';
+import { KernelError } from '../libc.js';
 
 /** Opaque pointer of libbpf. */
 export type Pointer = { readonly __libbpf: unique symbol };

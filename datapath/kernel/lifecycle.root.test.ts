@@ -13,9 +13,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { SfcError } from '../../errors/index.js';
 import { ENDPOINT_FLAG, LAYOUT_VERSION, MAP_NAMES, REASONS, typedMaps } from '../../maps/index.js';
 import { bytesOf } from '../cast.js';
+import { enterFreshNetwork, unmount } from '../libc.js';
 import type { AttachMethod } from './attach.js';
 import { OBJECT } from './cast.js';
-import { enterFreshNetwork, unmount } from './libc.js';
 import { type KernelDatapath, type KernelOptions, openKernelDatapath } from './open.js';
 
 const POD_NAMESPACE = `sfc-test-${process.pid}-pod`;

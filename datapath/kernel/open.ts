@@ -5,10 +5,10 @@ import { existsSync, readdirSync } from 'node:fs';
 import { SfcError } from '../../errors/index.js';
 import { MAP_NAMES, MAPS, type MapName, type MapStore } from '../../maps/index.js';
 import type { AttachedInterface, Datapath } from '../datapath.js';
+import { closeFd, KernelError } from '../libc.js';
 import { type AttachMethod, attachPrograms, detachPrograms, hasTcx, linkedInterfaces, PROGRAM_NAMES, type ProgramName } from './attach.js';
 import { checkLayouts } from './layout-check.js';
 import { checked, checkedPointer, libbpf, type Pointer } from './libbpf.js';
-import { closeFd, KernelError } from './libc.js';
 import { mapInfo, PinDirectory } from './pins.js';
 import { KernelMap, KernelStore } from './store.js';
 
@@ -198,7 +198,7 @@ export function openKernelDatapath(options: KernelOptions): KernelDatapath {
   pins.prepare();
   refuseOtherLayouts(pins);
   const pinned = pins.openMaps(capacitiesOf(options));
-  const loaded = load(options, pinned);
+  const loaded = loadOrUndo(options, pinned, pins);
   for (const [name, map] of loaded.maps) if (!pinned.has(name)) checked(`pin ${name}`, libbpf().objPin(map.fd, pins.mapPath(name)));
   for (const name of PROGRAM_NAMES) pins.pinProgram(name, loaded.programs[name]);
   for (const fd of pinned.values()) closeFd(fd); // libbpf keeps its own copy
@@ -207,6 +207,21 @@ export function openKernelDatapath(options: KernelOptions): KernelDatapath {
   if (method === 'tcx')
     for (const ifindex of linkedInterfaces(pins)) attachPrograms(pins, loaded.programs, ifindex, `interface ${ifindex}`, method);
   return datapath;
+}
+
+/** A load that fails on a fresh start leaves nothing behind. */
+function loadOrUndo(options: KernelOptions, pinned: ReadonlyMap<MapName, number>, pins: PinDirectory): Loaded {
+  try {
+    return load(options, pinned);
+  } catch (error) {
+    if (pinned.size === 0) pins.remove();
+    throw error;
+  }
+}
+
+/** Does the directory hold state of the kernel datapath, of whatever version? Its programs may be attached. */
+export function hasPinnedState(pinDirectory: string): boolean {
+  return existsSync(pinDirectory) && readdirSync(pinDirectory).some((name) => /^v\d+$/.test(name));
 }
 
 /** State of another layout version means flows that this version cannot read: say so instead of starting beside it. */

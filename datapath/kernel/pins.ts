@@ -8,8 +8,8 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path';
 import { SfcError } from '../../errors/index.js';
 import { LAYOUT_VERSION, MAP_NAMES, MAPS, type MapKind, type MapName } from '../../maps/index.js';
+import { closeFd, mountBpffs } from '../libc.js';
 import { checked, libbpf } from './libbpf.js';
-import { closeFd, mountBpffs } from './libc.js';
 
 const BPF_FS_MAGIC = 0xcafe4a11;
 

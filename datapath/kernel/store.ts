@@ -6,8 +6,8 @@
 import { join } from 'node:path';
 import { SfcError } from '../../errors/index.js';
 import { type MapName, type MapSpec, type MapStore, perCpuStride, type RawMap } from '../../maps/index.js';
+import { closeFd, KernelError } from '../libc.js';
 import { lastErrno, libbpf } from './libbpf.js';
-import { closeFd, KernelError } from './libc.js';
 
 const ENOENT = 2;
 const E2BIG = 7;

@@ -1,8 +1,8 @@
 /** BPF_PROG_TEST_RUN: one packet through a loaded program, without an interface. */
 
 import koffi from 'koffi';
+import { KernelError } from '../libc.js';
 import { libbpf } from './libbpf.js';
-import { KernelError } from './libc.js';
 
 export interface TestRun {
   /** tc verdict: -1 next program (pass), 2 drop, 7 redirect. */

@@ -115,7 +115,7 @@ export class Pipeline {
     }
     flows.touch(flow, true, packet.length);
     if ((flows.flags(flow) & FLOW_FLAG.nextHop) === 0) {
-      this.#count('left-cluster', DIRECTION.fromPod, packet.length);
+      this.count('left-cluster', DIRECTION.fromPod, packet.length);
       return VERDICT.pass;
     }
     const next = flows.nextPath(flow);
@@ -171,15 +171,16 @@ export class Pipeline {
     return table.view.getInt32(slot * table.valueSize + ENDPOINT.ipv4);
   }
 
-  #count(reason: ReasonName, direction: number, bytes: number): void {
+  /** Adds to `metrics`: what a caller meets before or after the pipeline is counted beside its own reasons. */
+  count(reason: ReasonName, direction: number, bytes: number, packets = 1): void {
     const { view, stride } = this.#store.tables.metrics;
     const at = (NUMBER[reason] * 2 + direction) * stride;
-    add64(view, at + METRICS.packets, 1, this.#little);
+    add64(view, at + METRICS.packets, packets, this.#little);
     add64(view, at + METRICS.bytes, bytes, this.#little);
   }
 
   #drop(reason: ReasonName, direction: number, bytes: number): number {
-    this.#count(reason, direction, bytes);
+    this.count(reason, direction, bytes);
     return VERDICT.drop;
   }
 
@@ -262,7 +263,7 @@ export class Pipeline {
     }
     this.#takePath(path, kept ? flow : NONE, 'steered-source');
     if (this.#hop !== HOP.encapsulate) {
-      this.#count(this.#reason, DIRECTION.fromPod, packet.length);
+      this.count(this.#reason, DIRECTION.fromPod, packet.length);
       return this.#hop === HOP.plain ? VERDICT.pass : VERDICT.drop;
     }
     if ((this.#endpointFlags(source) & ENDPOINT_FLAG.ipv4) === 0) return this.#drop('no-address', DIRECTION.fromPod, packet.length);
@@ -312,7 +313,7 @@ export class Pipeline {
     writeTunnel(this.#view, this.start, packet, this.#port, source, destination, path, ttl, reply);
     this.start -= OVERHEAD;
     this.length = packet.length + OVERHEAD;
-    this.#count(reason, DIRECTION.fromPod, packet.length);
+    this.count(reason, DIRECTION.fromPod, packet.length);
     return VERDICT.pass;
   }
 
@@ -362,7 +363,7 @@ export class Pipeline {
     } else if (known && flows.role(flow) === FLOW_ROLE.source) {
       flows.touch(flow, false, inner.length);
     }
-    this.#count('decapsulated', DIRECTION.toPod, outer.length);
+    this.count('decapsulated', DIRECTION.toPod, outer.length);
     return VERDICT.pass;
   }
 

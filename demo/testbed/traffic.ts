@@ -117,7 +117,8 @@ export interface IperfResult {
   readonly bytes: number;
   /** TCP only; 0 for UDP. */
   readonly retransmits: number;
-  /** UDP only: lost datagrams; 0 for TCP. */
+  /** UDP only: datagrams sent, and of those lost; 0 for TCP. */
+  readonly datagrams: number;
   readonly lost: number;
 }
 
@@ -125,7 +126,7 @@ interface IperfReport {
   readonly end: {
     readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number };
     readonly sum_sent?: { readonly retransmits?: number };
-    readonly sum?: { readonly bits_per_second: number; readonly bytes: number; readonly lost_packets?: number };
+    readonly sum?: { readonly bits_per_second: number; readonly bytes: number; readonly packets?: number; readonly lost_packets?: number };
   };
 }
 
@@ -156,6 +157,7 @@ export async function iperf(options: IperfOptions): Promise<IperfResult> {
       bitsPerSecond: received?.bits_per_second ?? 0,
       bytes: received?.bytes ?? 0,
       retransmits: end.sum_sent?.retransmits ?? 0,
+      datagrams: options.transport === 'udp' ? (end.sum?.packets ?? 0) : 0,
       lost: options.transport === 'udp' ? (end.sum?.lost_packets ?? 0) : 0,
     };
   } finally {

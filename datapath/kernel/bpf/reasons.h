@@ -36,4 +36,6 @@ enum reason {
 	REASON_MALFORMED = 50, /* dropped: packet of a selected endpoint whose own headers are truncated or contradict each other */
 	REASON_ECN = 51, /* dropped: outer header says congestion, inner packet cannot carry it (RFC 6040 4.2) */
 	REASON_CONTROL = 52, /* dropped: Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver */
+	REASON_OVERRUN = 53, /* dropped: the userspace datapath could not keep up: its queue was full (bytes are not known) */
+	REASON_IO_FAILED = 54, /* dropped: the userspace datapath could not hand the packet on; its log names the error */
 };

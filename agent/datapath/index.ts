@@ -1,0 +1,2 @@
+export { type Choice, chooseDatapath } from './choice.js';
+export { openDatapath, removeEverything } from './open.js';

@@ -1,0 +1,3 @@
+/** Packets for the pipeline from real interfaces, and back. */
+
+export { openUserspaceDatapath, removeUserspaceLeftovers, type UserspaceDatapath, type UserspaceOptions } from './open.js';

@@ -1,0 +1,75 @@
+/**
+ * What stands before a packet whose checksum or segmentation is unfinished: struct
+ * virtio_net_hdr_v1_hash_tunnel (linux/virtio_net.h), in the machine's byte order but for the last two fields.
+ *
+ *      0  flags u8          bit 0: one's-complement sum missing, see csum_start
+ *      1  gso_type u8       0 none, 1 TCP over IPv4, 4 over IPv6, 0x80 ECN; 0x20, 0x40: in a UDP tunnel over IPv4, IPv6
+ *      2  hdr_len u16       headers that every segment repeats
+ *      4  gso_size u16      payload of each segment
+ *      6  csum_start u16    where the sum begins; 8 csum_offset u16: where it goes, from there
+ *     10  num_buffers u16, hash u32, hash_report u16, padding u16: not used here
+ *     20  outer_th_offset le16, inner_nh_offset le16: in a tunnel, its UDP header and the inner IP header
+ *
+ * All offsets count from the first byte after this header. The first ten bytes are struct
+ * virtio_net_hdr, which packet sockets take. Wrapping a packet moves it away from those offsets'
+ * origin, so they are moved along; nothing else of checksums and segments is ours to finish.
+ */
+
+/** Bytes of the whole header. */
+export const VIRTIO_HEADER = 24;
+/** Bytes of it that packet sockets read. */
+export const PACKET_SOCKET_HEADER = 10;
+
+const NEEDS_CHECKSUM = 1;
+const GSO_NONE = 0;
+const GSO_UDP_TUNNEL_IPV4 = 0x20;
+const GSO_UDP_TUNNEL = 0x60;
+/** Bytes of the outer IPv4 header, which never has options. */
+const OUTER_IPV4 = 20;
+
+/**
+ * The header at `from` becomes, at `to`, that of the packet behind `link` bytes of link header and
+ * `overhead` bytes of outer headers (0: it is not wrapped).
+ */
+export function wrapVirtioHeader(view: DataView, from: number, to: number, link: number, overhead: number, little: boolean): void {
+  const flags = view.getUint8(from);
+  const type = view.getUint8(from + 1);
+  const headers = view.getUint16(from + 2, little);
+  const size = view.getUint16(from + 4, little);
+  const start = view.getUint16(from + 6, little);
+  const offset = view.getUint16(from + 8, little);
+  const moved = link + overhead;
+  const tunnelled = type !== GSO_NONE && overhead !== 0;
+  view.setUint8(to, flags);
+  view.setUint8(to + 1, tunnelled ? type | GSO_UDP_TUNNEL_IPV4 : type);
+  view.setUint16(to + 2, type === GSO_NONE ? 0 : headers + moved, little);
+  view.setUint16(to + 4, size, little);
+  view.setUint16(to + 6, (flags & NEEDS_CHECKSUM) !== 0 ? start + moved : start, little);
+  view.setUint16(to + 8, offset, little);
+  view.setUint32(to + 10, 0);
+  view.setUint32(to + 14, 0);
+  view.setUint16(to + 18, 0);
+  // In the tunnel fields little-endian is what virtio says, not the machine's order.
+  view.setUint16(to + 20, tunnelled ? link + OUTER_IPV4 : 0, true);
+  view.setUint16(to + 22, tunnelled ? moved : 0, true);
+}
+
+/**
+ * The header at `from` becomes, at `to`, that of the same frame without `overhead` bytes of outer
+ * headers that began at `outer`; ten bytes are written. A sum that was missing in the outer headers is missing no more.
+ */
+export function unwrapVirtioHeader(view: DataView, from: number, to: number, overhead: number, outer: number, little: boolean): void {
+  const flags = view.getUint8(from);
+  const type = view.getUint8(from + 1) & ~GSO_UDP_TUNNEL;
+  const headers = view.getUint16(from + 2, little);
+  const size = view.getUint16(from + 4, little);
+  const start = view.getUint16(from + 6, little);
+  const offset = view.getUint16(from + 8, little);
+  const inner = (flags & NEEDS_CHECKSUM) !== 0 && start >= outer + overhead;
+  view.setUint8(to, inner ? NEEDS_CHECKSUM : 0);
+  view.setUint8(to + 1, type);
+  view.setUint16(to + 2, type === GSO_NONE ? 0 : headers - overhead, little);
+  view.setUint16(to + 4, type === GSO_NONE ? 0 : size, little);
+  view.setUint16(to + 6, inner ? start - overhead : 0, little);
+  view.setUint16(to + 8, inner ? offset : 0, little);
+}
