@@ -9,6 +9,7 @@ import { type Cluster, startCluster } from './cluster.js';
 import { drawingOf, ROUTE } from './drawing.js';
 import { keptHelp, palette, stepText, verdictText } from './report.js';
 import { missingRequirements, thisMachine } from './requirements.js';
+import { endInside, isInside, lookAround, makeOwnRun, namespacesToMake, runInside, whyNoNamespaces } from './standing.js';
 import { buildTestbed, cleanLeftovers, walkthroughCast } from './testbed/index.js';
 import { runWalkthrough } from './walkthrough.js';
 
@@ -43,15 +44,36 @@ async function main(): Promise<number> {
     complain('demo: --prefix takes lower-case letters, digits and dashes, 2 to 40');
     return USAGE;
   }
-  if (!['auto', 'kernel', 'userspace'].includes(values.datapath)) {
-    complain(`demo: DATAPATH (--datapath) is auto, kernel or userspace, not ${values.datapath}`);
+  const { datapath } = values;
+  if (datapath !== 'auto' && datapath !== 'kernel' && datapath !== 'userspace') {
+    complain(`demo: DATAPATH (--datapath) is auto, kernel or userspace, not ${datapath}`);
     return USAGE;
   }
-  const missing = missingRequirements(thisMachine());
+  const machine = thisMachine();
+  const missing = missingRequirements(machine, datapath);
   if (missing.length > 0) {
     complain(`demo: cannot run here: ${missing.join('; ')}`);
     return UNAVAILABLE;
   }
+  const flags = namespacesToMake(machine, isInside());
+  if (values.clean && flags.length > 0) {
+    say(`demo: ended ${endInside(values.prefix)} processes; the namespaces of a demo without root go with them`);
+    return 0;
+  }
+  if (flags.length > 0) {
+    const refusal = whyNoNamespaces(flags);
+    if (refusal !== undefined) {
+      complain(`demo: cannot run here without root: ${refusal}`);
+      return UNAVAILABLE;
+    }
+    say(
+      machine.uid === 0
+        ? 'In a user namespace: this is the unprivileged demo, on the userspace datapath.'
+        : 'You are not root: this is the unprivileged demo, on the userspace datapath, in a user namespace of its own.',
+    );
+    return runInside(flags, values.prefix);
+  }
+  if (isInside()) await makeOwnRun();
   if (values.clean) {
     const { namespaces, processes } = await cleanLeftovers(values.prefix);
     say(`demo: removed ${namespaces.length} namespaces, ended ${processes.length} processes`);
@@ -72,7 +94,9 @@ async function main(): Promise<number> {
     // An interruption does not wait for requests in flight: what serves them is taken away.
     await Promise.race([demo, aborted(interruption.signal)]);
     const holds = await demo;
-    if (!values.keep) await cleanLeftovers(values.prefix);
+    // The namespaces of a demo without root go with this process: kept means that it stays.
+    if (values.keep && isInside()) await lookAround(interruption.signal);
+    if (!values.keep || isInside()) await cleanLeftovers(values.prefix);
     return holds ? 0 : 1;
   } catch (error) {
     await cleanLeftovers(values.prefix).catch(() => undefined);
@@ -108,8 +132,8 @@ async function demonstrate(requests: number, signal: AbortSignal): Promise<boole
   for (const step of result.steps) say(stepText(step, paint));
   say(verdictText(result, paint));
   if (values.keep) {
-    cluster.release();
-    say(keptHelp(cluster));
+    if (!isInside()) cluster.release();
+    say(keptHelp(cluster, isInside()));
   } else phase('cleaning up');
   return result.faults.length === 0;
 }

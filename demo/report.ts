@@ -63,15 +63,15 @@ export function verdictText(result: WalkthroughResult, paint: Palette): string {
   ].join('\n');
 }
 
-/** How to look around in a demo that was left running. */
-export function keptHelp(cluster: Cluster): string {
+/** How to look around in a demo that was left running: on this machine, or in the shell inside its user namespace. */
+export function keptHelp(cluster: Cluster, inside: boolean): string {
   const bed = cluster.testbed.blueprint;
   const { namespace: clients = '', addresses = [] } = bed.client ?? {};
   const socket = cluster.paths('node1').socket;
   const enter = (namespace: string, command: string): string => `  nsenter --net=/run/netns/${namespace} ${command}`;
   return [
     '',
-    'Left running. Look around:',
+    inside ? 'Left running. Look around, in the shell below (without a terminal: until SIGINT):' : 'Left running. Look around:',
     `  node ${CLI_PROGRAM} --socket ${socket} status`,
     `  node ${CLI_PROGRAM} --socket ${socket} bpf sfcflow list`,
     enter(clients, `ping -c 1 -I ${addresses[0] ?? ''} ${bed.client?.gateway ?? ''}`),
@@ -83,6 +83,6 @@ export function keptHelp(cluster: Cluster): string {
     `Manifests (edit them, the agents follow): ${cluster.manifests}`,
     `Logs: ${bed.nodes.map(({ name }) => cluster.paths(name).log).join(' ')}`,
     `Namespaces: ${bed.prefix}-*  (ip netns list)`,
-    'Take it away: make demo-clean',
+    inside ? 'Take it away: leave the shell' : 'Take it away: make demo-clean',
   ].join('\n');
 }
