@@ -13,7 +13,8 @@
 
 import { type Cluster, startCluster } from '../demo/cluster.js';
 import { blueprint, buildTestbed, inNamespace, iperf, nodeNamed, podNamed, type Testbed } from '../demo/testbed/index.js';
-import { median } from './statistics.js';
+import { answersDuring } from './api-latency.js';
+import { median, quantile } from './statistics.js';
 
 /** Flags of the agents on each steered way. */
 const STEERED = {
@@ -72,6 +73,8 @@ export interface ThroughputFigures {
   readonly bitsPerSecond: Readonly<Record<Way, number>>;
   /** Small datagrams that arrived, median of the turns. */
   readonly datagramsPerSecond: Readonly<Record<Way, number>>;
+  /** Of the API of the first node's agent while the datagrams keep its userspace datapath saturated, ms. */
+  readonly apiAnswers: readonly number[];
   readonly turns: number;
   readonly seconds: number;
 }
@@ -83,14 +86,14 @@ export interface ThroughputOptions {
 }
 
 /** Runs `measure` while the datapath of these flags steers; nothing is steered before and after. */
-async function whileSteered(testbed: Testbed, flags: readonly string[], measure: () => Promise<void>): Promise<void> {
+async function whileSteered(testbed: Testbed, flags: readonly string[], measure: (cluster: Cluster) => Promise<void>): Promise<void> {
   const cluster: Cluster = await startCluster(testbed, {
     flags,
     policy: [chain, selector],
     expected: (node) => ({ sfcselect: node === first.name ? 2 : 0, sfcpath: 1, endpoint: 1 }),
   });
   await cluster.ready();
-  await measure();
+  await measure(cluster);
   await cluster.remove();
 }
 
@@ -102,9 +105,12 @@ export async function measureThroughput(
   const testbed = await buildTestbed(bed);
   const bits = new Map<Way, number[]>(WAYS.map((way) => [way, []]));
   const datagrams = new Map<Way, number[]>(WAYS.map((way) => [way, []]));
-  const measure = async (way: Way) => {
+  const apiAnswers: number[] = [];
+  const measure = async (way: Way, cluster?: Cluster) => {
     bits.get(way)?.push((await iperf({ from: client, to: bed.server, seconds })).bitsPerSecond);
-    const small = await iperf({ from: client, to: bed.server, seconds, transport: 'udp', extra: ['-b', '0', '-l', String(SMALL)] });
+    const flood = iperf({ from: client, to: bed.server, seconds, transport: 'udp', extra: ['-b', '0', '-l', String(SMALL)] });
+    if (way === 'userspace' && cluster !== undefined) apiAnswers.push(...(await answersDuring(cluster.paths(first.name).socket, flood)));
+    const small = await flood;
     datagrams.get(way)?.push((small.datagrams - small.lost) / seconds);
   };
   try {
@@ -113,7 +119,8 @@ export async function measureThroughput(
       await detour('add');
       await measure('detour');
       await detour('del');
-      for (const way of ['kernel', 'userspace', 'packets'] as const) await whileSteered(testbed, STEERED[way], () => measure(way));
+      for (const way of ['kernel', 'userspace', 'packets'] as const)
+        await whileSteered(testbed, STEERED[way], (cluster) => measure(way, cluster));
       onProgress(turn + 1, turns);
     }
   } finally {
@@ -121,11 +128,11 @@ export async function measureThroughput(
   }
   const medians = (found: ReadonlyMap<Way, readonly number[]>) =>
     Object.fromEntries([...found].map(([way, samples]) => [way, median(samples)])) as Record<Way, number>;
-  return { bitsPerSecond: medians(bits), datagramsPerSecond: medians(datagrams), turns, seconds };
+  return { bitsPerSecond: medians(bits), datagramsPerSecond: medians(datagrams), apiAnswers, turns, seconds };
 }
 
 export async function throughputReport(options: ThroughputOptions, onProgress: (done: number, of: number) => void): Promise<string> {
-  const { bitsPerSecond, datagramsPerSecond, turns, seconds } = await measureThroughput(options, onProgress);
+  const { bitsPerSecond, datagramsPerSecond, apiAnswers, turns, seconds } = await measureThroughput(options, onProgress);
   const row = (way: Way) =>
     [
       `  ${way.padEnd(10)}${(bitsPerSecond[way] / 1e9).toFixed(2).padStart(8)} Gbit/s`,
@@ -136,5 +143,6 @@ export async function throughputReport(options: ThroughputOptions, onProgress: (
   return [
     `bulk TCP, and datagrams of ${SMALL} bytes that arrived (iperf3), median of ${turns} transfers of ${seconds} s each way, in turns`,
     ...WAYS.map(row),
+    `the agent's API meanwhile, userspace datapath saturated with datagrams, ${apiAnswers.length} questions: median ${median(apiAnswers).toFixed(1)} ms, 99 % within ${quantile(apiAnswers, 0.99).toFixed(1)} ms, longest ${Math.max(...apiAnswers).toFixed(1)} ms`,
   ].join('\n');
 }

@@ -140,6 +140,8 @@ export function sendAt(fd: number, address: number, length: number, to: number, 
 
 /** EAGAIN, asm-generic/errno-base.h: the same on every architecture that Node runs on. */
 export const EAGAIN = 11;
+/** EBADFD, asm-generic/errno.h: what reading a TUN device answers when the device was removed. (81 on MIPS, which Node does not support.) */
+export const EBADFD = 77;
 
 /** Bytes of a struct epoll_event: packed on x86-64 only. */
 const EPOLL_EVENT = arch() === 'x64' ? { size: 12, data: 4 } : { size: 16, data: 8 };

@@ -190,4 +190,25 @@ describe('the demo as a program', () => {
     expect(await closed).toBe(130);
     expect(left()).toEqual([]);
   }, 60_000);
+
+  it('runs on the userspace datapath as root of nothing but a user namespace', async () => {
+    const { stdout } = await run(['unshare', '-Urn', ...program, '--requests', '4'], { timeout: 120_000 });
+    expect(stdout).toContain('this is the unprivileged demo');
+    expect(stdout).toMatch(/TCP requests +4 +4 +4 +4 +0\n/);
+    expect(stdout).toMatch(/UDP requests +4 +4 +4 +4 +0\n/);
+    expect(left()).toEqual([]);
+  }, 120_000);
+
+  it('runs for somebody who is not root, and says what it does', async () => {
+    // A /dev/net/tun for everybody, as distributions have it, seen by this demo alone.
+    const device = `/run/${prefix}-tun`;
+    const prepare = `mknod -m 666 ${device} c 10 200 && mount --bind ${device} /dev/net/tun && rm ${device}`;
+    const unprivileged = ['setpriv', '--reuid=12345', '--regid=12345', '--clear-groups', ...program, '--requests', '4'];
+    const { stdout } = await run(['unshare', '--mount', 'sh', '-c', `${prepare} && exec "$@"`, 'sh', ...unprivileged], {
+      timeout: 120_000,
+    });
+    expect(stdout).toContain('You are not root: this is the unprivileged demo, on the userspace datapath');
+    expect(stdout).toMatch(/TCP requests +4 +4 +4 +4 +0\n/);
+    expect(stdout).toMatch(/UDP requests +4 +4 +4 +4 +0\n/);
+  }, 120_000);
 });

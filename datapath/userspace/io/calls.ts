@@ -9,17 +9,16 @@
  * What changes the maps is therefore done between two packets: none sees half of it.
  */
 
-import type { MapName } from '../../../maps/index.js';
+import { MAP_NAMES, type MapName } from '../../../maps/index.js';
 
 /** Entries of a map as they travel: key and value of each, one after the other. */
 export type Packed = Uint8Array;
 
 export type Call =
   | { readonly op: 'get' | 'delete'; readonly map: MapName; readonly key: Uint8Array }
-  | { readonly op: 'size'; readonly map: MapName }
   | { readonly op: 'setMany'; readonly map: MapName; readonly entries: Packed }
   | { readonly op: 'deleteMany'; readonly map: MapName; readonly keys: Uint8Array }
-  /** Begins to list a map; the answer is a number for `next` and `leave`. */
+  /** A map's entries, the first of them and then the `next`; the answer is a `Listed`. */
   | { readonly op: 'list'; readonly map: MapName }
   | { readonly op: 'next' | 'leave'; readonly cursor: number }
   | { readonly op: 'attach'; readonly ifindex: number; readonly ifname: string }
@@ -31,11 +30,21 @@ export type Answer =
   /** An `SfcError` by code, or any other error by its words. */
   | { readonly code: string | undefined; readonly message: string };
 
-/** Words of the shared memory. */
-export const WORD = { asked: 0, answered: 1, ended: 2 } as const;
-export const WORDS = 3;
+/** What `list` and `next` answer. */
+export interface Listed {
+  readonly entries: Packed;
+  /** For `next` and `leave`; undefined when these were the last. */
+  readonly cursor: number | undefined;
+}
 
-/** Entries that `next` answers with at most: packets wait meanwhile. */
+/**
+ * Words of the shared memory; behind them the number of entries of each map, in the order of `MAP_NAMES`, as they were
+ * after the last answer or the last packets: who asks how full the maps are waits for nobody.
+ */
+export const WORD = { asked: 0, answered: 1, ended: 2, sizes: 3 } as const;
+export const WORDS = WORD.sizes + MAP_NAMES.length;
+
+/** Entries that an answer has at most: packets wait meanwhile. */
 export const CHUNK = 256;
 
 /** What the packet thread is started with. */

@@ -35,7 +35,11 @@ export function openUserspaceDatapath(options: UserspaceOptions): UserspaceDatap
   const { module, port, gso, warn, lost, capacities = {} } = options;
   for (const setting of hostileSettings()) warn(setting);
   const thread = new PacketThread({ module, port, gso, capacities, warn, lost });
-  const store: MapStore = remoteStore(capacities, (call) => thread.call(call));
+  const store: MapStore = remoteStore(
+    capacities,
+    (call) => thread.call(call),
+    (map) => thread.sizeOf(map),
+  );
   const interfaces = new Map<number, AttachedInterface>();
   return {
     kind: 'userspace',

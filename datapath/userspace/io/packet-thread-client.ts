@@ -2,6 +2,7 @@
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { ERRORS, type ErrorCode, SfcError } from '../../../errors/index.js';
+import { MAP_NAMES, type MapName } from '../../../maps/index.js';
 import { addressOf, closeFd, openEvent, writeAt } from '../../libc.js';
 import { type Answer, type Call, type Opened, type PacketThreadData, type Told, WORD, WORDS } from './calls.js';
 
@@ -61,6 +62,11 @@ export class PacketThread {
     return this.#answer();
   }
 
+  /** Number of entries of a map: after the last call, or some packets later. */
+  sizeOf(map: MapName): number {
+    return Atomics.load(this.#shared, WORD.sizes + MAP_NAMES.indexOf(map));
+  }
+
   /** Ends the thread once its devices are closed and its filters gone. Idempotent. */
   stop(): void {
     if (this.#stopped) return;
@@ -78,10 +84,9 @@ export class PacketThread {
     for (;;) {
       const answered = Atomics.load(this.#shared, WORD.answered);
       if (answered === asked) break;
-      if (Atomics.wait(this.#shared, WORD.answered, answered, PATIENCE_MS) === 'timed-out') {
-        const ended = Atomics.load(this.#shared, WORD.ended) === 1;
-        throw new SfcError('DATAPATH_LOST', ended ? 'the packet thread has ended' : 'the packet thread does not answer');
-      }
+      if (Atomics.load(this.#shared, WORD.ended) === 1) throw new SfcError('DATAPATH_LOST', 'the packet thread has ended');
+      if (Atomics.wait(this.#shared, WORD.answered, answered, PATIENCE_MS) === 'timed-out')
+        throw new SfcError('DATAPATH_LOST', 'the packet thread does not answer');
     }
     const answer = receiveMessageOnPort(this.#calls)?.message as Answer | undefined;
     if (answer === undefined) throw new SfcError('DATAPATH_LOST', 'the packet thread gave no answer');

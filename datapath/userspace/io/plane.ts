@@ -10,8 +10,9 @@
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { SfcError } from '../../../errors/index.js';
 import { DIRECTION, ENDPOINT_FLAG, type MemoryStore, type TypedMaps, typedMaps } from '../../../maps/index.js';
-import { addressOf, closeFd, EAGAIN, Epoll, errnoName, readAt, writeAt } from '../../libc.js';
+import { addressOf, closeFd, EAGAIN, EBADFD, Epoll, errnoName, readAt, writeAt } from '../../libc.js';
 import { Pipeline, VERDICT } from '../pipeline.js';
 import { OVERHEAD } from '../tunnel.js';
 import { batch } from './commands.js';
@@ -162,7 +163,10 @@ export class Plane {
     return this.#epoll.readable(index);
   }
 
-  /** Moves packets of one device until it has none, or a batch is full, or `interrupted`. False: the descriptor is none of ours. */
+  /**
+   * Moves packets of one device until it has none, or a batch is full, or `interrupted`. False: the descriptor is none
+   * of ours. Throws `DATAPATH_LOST` when somebody has removed the device.
+   */
   pump(fd: number, interrupted: () => boolean): boolean {
     const port = this.#byDevice.get(fd);
     if (port === undefined && fd !== this.#node) return false;
@@ -170,6 +174,8 @@ export class Plane {
     for (let moved = 0; moved < BATCH && !interrupted(); moved++) {
       const length = readAt(fd, this.#base + READ_AT, LARGEST);
       if (length < 0) {
+        if (length === -EBADFD)
+          throw new SfcError('DATAPATH_LOST', `the device ${port === undefined ? NODE_DEVICE : deviceOf(port)} was removed`);
         if (length !== -EAGAIN) this.#failed('read', length, port === undefined ? DIRECTION.toPod : DIRECTION.fromPod, 0);
         break;
       }
@@ -259,7 +265,7 @@ export class Plane {
   }
 
   #openDevice(port: Port): void {
-    const name = `sfc${port.ifindex}`;
+    const name = deviceOf(port);
     const fd = openTun({ name, layer: 'packets', offload: this.gso ? 'segments' : 'packets' });
     try {
       quieten(name);
@@ -278,7 +284,7 @@ export class Plane {
   #closeDevice(port: Port): void {
     if (port.fd < 0) return;
     this.#byDevice.delete(port.fd);
-    this.#lost.delete(`sfc${port.ifindex}`);
+    this.#lost.delete(deviceOf(port));
     closeFd(port.fd);
     port.fd = -1;
   }
@@ -310,6 +316,9 @@ export class Plane {
     this.#options.warn(message);
   }
 }
+
+/** The device of what a pod sends. */
+const deviceOf = ({ ifindex }: Port): string => `sfc${ifindex}`;
 
 const addressWord = (bytes: Uint8Array): number => new DataView(bytes.buffer, bytes.byteOffset, 4).getInt32(0);
 

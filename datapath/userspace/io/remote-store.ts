@@ -1,21 +1,24 @@
 /** The maps of the packet thread as the agent's thread sees them. */
 
 import { checkEntry, checkKey, MAP_NAMES, MAPS, type MapName, type MapSpec, type MapStore, type RawMap } from '../../../maps/index.js';
-import type { Call } from './calls.js';
+import type { Call, Listed } from './calls.js';
 
 type Ask = (call: Call) => unknown;
+type SizeOf = (map: MapName) => number;
 
 class RemoteMap implements RawMap {
   readonly spec: MapSpec;
   readonly capacity: number;
   readonly #name: MapName;
   readonly #ask: Ask;
+  readonly #sizeOf: SizeOf;
 
-  constructor(name: MapName, capacity: number, ask: Ask) {
+  constructor(name: MapName, capacity: number, ask: Ask, sizeOf: SizeOf) {
     this.spec = MAPS[name];
     this.capacity = capacity;
     this.#name = name;
     this.#ask = ask;
+    this.#sizeOf = sizeOf;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
@@ -31,23 +34,23 @@ class RemoteMap implements RawMap {
   }
 
   *entries(): IterableIterator<readonly [key: Uint8Array, value: Uint8Array]> {
-    const cursor = this.#ask({ op: 'list', map: this.#name }) as number;
     const { key, value } = this.spec;
-    let over = false;
+    const size = key.size + value.size;
+    let listed = this.#ask({ op: 'list', map: this.#name }) as Listed;
     try {
-      while (!over) {
-        const packed = this.#ask({ op: 'next', cursor }) as Uint8Array;
-        over = packed.length === 0;
-        const size = key.size + value.size;
-        for (let at = 0; at < packed.length; at += size) yield [packed.slice(at, at + key.size), packed.slice(at + key.size, at + size)];
+      for (;;) {
+        const { entries, cursor } = listed;
+        for (let at = 0; at < entries.length; at += size) yield [entries.slice(at, at + key.size), entries.slice(at + key.size, at + size)];
+        if (cursor === undefined) return;
+        listed = this.#ask({ op: 'next', cursor }) as Listed;
       }
     } finally {
-      if (!over) this.#ask({ op: 'leave', cursor });
+      if (listed.cursor !== undefined) this.#ask({ op: 'leave', cursor: listed.cursor });
     }
   }
 
   size(): number {
-    return this.#ask({ op: 'size', map: this.#name }) as number;
+    return this.#sizeOf(this.#name);
   }
 
   setMany(entries: readonly (readonly [key: Uint8Array, value: Uint8Array])[]): void {
@@ -65,9 +68,9 @@ function pack(parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** `capacities` as the packet thread was given them. */
-export function remoteStore(capacities: Partial<Record<MapName, number>>, ask: Ask): MapStore {
-  const maps = new Map(MAP_NAMES.map((name) => [name, new RemoteMap(name, capacities[name] ?? MAPS[name].capacity, ask)]));
+/** `capacities` as the packet thread was given them; `sizeOf` a map's number of entries, without a call. */
+export function remoteStore(capacities: Partial<Record<MapName, number>>, ask: Ask, sizeOf: SizeOf): MapStore {
+  const maps = new Map(MAP_NAMES.map((name) => [name, new RemoteMap(name, capacities[name] ?? MAPS[name].capacity, ask, sizeOf)]));
   return {
     kind: 'memory',
     raw: (name) => maps.get(name) as RemoteMap,
