@@ -87,9 +87,15 @@ function descriptor(operation: string, result: unknown): number {
   return fd;
 }
 
+/**
+ * Every descriptor is closed on exec: a child that inherited one (`ip monitor` lives as long as the agent)
+ * would keep its device alive beyond it. One number, O_CLOEXEC's, serves open, socket, eventfd and epoll.
+ */
+const CLOSE_ON_EXEC = 0x80000;
+
 /** The O_ flags are those of `fs.constants`. Throws KernelError. */
 export function openFd(path: string, flags: number): number {
-  return descriptor(`open ${path}`, openCall(path, flags));
+  return descriptor(`open ${path}`, openCall(path, flags | CLOSE_ON_EXEC));
 }
 
 /** ioctl(2) with a structure, or with a number as its argument. Throws KernelError. */
@@ -100,7 +106,7 @@ export function ioctl(fd: number, request: number, argument: Buffer | number, op
 
 /** Throws KernelError. */
 export function openSocket(family: number, type: number, protocol: number, operation: string): number {
-  return descriptor(operation, socketCall(family, type, protocol));
+  return descriptor(operation, socketCall(family, type | CLOSE_ON_EXEC, protocol));
 }
 
 /** setsockopt(2) with an int. Throws KernelError. */
@@ -112,7 +118,7 @@ export function setSocketOption(fd: number, level: number, option: number, value
 /** A counter to wait for with epoll; never blocks a reader. Throws KernelError. */
 export function openEvent(): number {
   const EFD_NONBLOCK = 0x800;
-  return descriptor('eventfd', eventfdCall(0, EFD_NONBLOCK));
+  return descriptor('eventfd', eventfdCall(0, EFD_NONBLOCK | CLOSE_ON_EXEC));
 }
 
 /** Where a buffer stands in memory. It must not be moved or freed meanwhile: typed arrays' own memory is not. */
@@ -155,7 +161,7 @@ export class Epoll {
 
   /** `most`: descriptors told of at a time. Throws KernelError. */
   constructor(most: number) {
-    this.#fd = descriptor('epoll_create1', epollCreateCall(0));
+    this.#fd = descriptor('epoll_create1', epollCreateCall(CLOSE_ON_EXEC));
     this.#most = most;
     this.#events = Buffer.alloc(most * EPOLL_EVENT.size);
     this.#view = new DataView(this.#events.buffer, this.#events.byteOffset, this.#events.length);

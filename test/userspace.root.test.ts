@@ -3,7 +3,7 @@
  * it leaves behind when it ends, is killed, meets another agent, or is given more than it can move.
  */
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, startCluster } from '../demo/cluster.js';
@@ -89,6 +89,16 @@ describe('the userspace datapath', () => {
     // sfc0, the vpn pod (selected) and proxy-1 (a function). firewall pods are elsewhere.
     expect(devices).toHaveLength(3);
     expect(devices).toContain('sfc0');
+  });
+
+  it('keeps its descriptors to itself: a child that outlived it would keep its devices', async () => {
+    const pid = cluster.agent('node1').pid;
+    const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ');
+    expect(children.length).toBeGreaterThan(0);
+    for (const child of children) {
+      const links = await Promise.all((await readdir(`/proc/${child}/fd`)).map((fd) => readlink(`/proc/${child}/fd/${fd}`)));
+      expect(links.filter((link) => link === '/dev/net/tun')).toEqual([]);
+    }
   });
 
   it('carries a bulk transfer', async () => {
