@@ -9,6 +9,7 @@ import type { Context } from './command.js';
 import { addGet } from './get.js';
 import type { Io } from './io.js';
 import { printable } from './printable.js';
+import { addReplay } from './replay.js';
 import { addStatus } from './status.js';
 import { addValidate } from './validate.js';
 import { addVersion } from './version.js';
@@ -22,8 +23,10 @@ Examples:
   sfc bpf sfcselect list              what is steered, and into which path
   sfc bpf sfcflow list --limit 100    the flows that are open
   sfc validate manifests/             check before applying
+  sfc replay pod.pcap -m manifests/ -e vpn/vpn -w wire.pcap
+                                      what would become of captured packets
 
-Exit codes: 0 done, 64 wrong usage, 65 invalid manifests, 66 not found, 69 no agent to ask.
+Exit codes: 0 done, 64 wrong usage, 65 invalid manifests or capture, 66 not found, 69 no agent to ask, 74 not written.
 `;
 
 /** @param complaints takes what the parser says of wrong usage */
@@ -47,6 +50,7 @@ function program(io: Io, complaints: string[], exitWith: (code: number) => void)
   addGet(command, context);
   addBpf(command, context);
   addValidate(command, context);
+  addReplay(command, context);
   addVersion(command, context);
   return command;
 }

@@ -53,7 +53,12 @@ export const ERRORS = {
   BAD_REQUEST: { hint: 'GET /v1/openapi.json lists the paths and their parameters.', status: 400, exit: 64 },
   NOT_READY: { hint: 'The agent keeps trying; `sfc status` and `sfc get problems` show what it waits for.', status: 503, exit: 75 },
   USAGE: { hint: 'See `sfc --help`, or `sfc COMMAND --help`.', status: 400, exit: 64 },
-  INPUT_UNREADABLE: { hint: 'Name files, or directories of *.yaml, *.yml and *.json files.', status: 400, exit: 66 },
+  INPUT_UNREADABLE: {
+    hint: 'Name files that are there and may be read; of manifests, also directories of *.yaml, *.yml and *.json.',
+    status: 400,
+    exit: 66,
+  },
+  OUTPUT_UNWRITABLE: { hint: 'Name a file in a directory that you may write to, on a disk with room.', status: 500, exit: 74 },
   INTERNAL: {
     hint: 'This is a fault of the program, not of its use; report it with the message and the log of sfcd.',
     status: 500,

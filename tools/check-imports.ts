@@ -19,7 +19,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   controller: ['policy', ...EVERYBODY],
   capture: ['geneve', ...EVERYBODY],
   api: ['agent', 'maps', ...EVERYBODY],
-  cli: ['api', 'capture', 'policy', 'maps', 'agent', ...EVERYBODY],
+  replay: ['agent', 'capture', 'datapath', 'geneve', 'maps', 'policy', ...EVERYBODY],
+  cli: ['api', 'capture', 'replay', 'policy', 'maps', 'agent', ...EVERYBODY],
 };
 const FREE = new Set(['test', 'demo', 'bench', 'tools']);
 /** A test may reach for the testbed, whatever its folder. */

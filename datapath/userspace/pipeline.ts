@@ -51,6 +51,8 @@ export class Pipeline {
   /** Where the packet stands after the call: wrapping moves it forward, unwrapping back. */
   start = 0;
   length = 0;
+  /** What the packet was counted under last; undefined where it passed uncounted. */
+  reason: ReasonName | undefined;
   /** Changes whenever endpoint entries were written: flows are checked against them at their next packet. */
   epoch = 1;
 
@@ -135,6 +137,7 @@ export class Pipeline {
   #take(ifindex: number, view: DataView, start: number, length: number): void {
     this.start = start;
     this.length = length;
+    this.reason = undefined;
     this.#ifindex = ifindex;
     this.#view = view;
     this.#available = length;
@@ -173,6 +176,7 @@ export class Pipeline {
 
   /** Adds to `metrics`: what a caller meets before or after the pipeline is counted beside its own reasons. */
   count(reason: ReasonName, direction: number, bytes: number, packets = 1): void {
+    this.reason = reason;
     const { view, stride } = this.#store.tables.metrics;
     const at = (NUMBER[reason] * 2 + direction) * stride;
     add64(view, at + METRICS.packets, packets, this.#little);
@@ -199,8 +203,20 @@ export class Pipeline {
     return VERDICT.pass;
   }
 
-  /** The service path that selects the packet; 0 when none does. Longest prefix wins, an exact port wins a tie. */
+  /** Index in `sfcselect` of what selects the IPv4 packet that the pod sent last, -1 when nothing does. Looked up anew: for reports. */
+  selecting(): number {
+    const source = this.#endpoint();
+    return source === NONE ? NONE : this.#select(source);
+  }
+
+  /** The service path that selects the packet; 0 when none does. */
   #classify(source: number): number {
+    const entry = this.#select(source);
+    return entry === NONE ? 0 : this.#store.select.path(entry);
+  }
+
+  /** Index of the entry that selects the packet, or -1. Longest prefix wins, an exact port wins a tie. */
+  #select(source: number): number {
     const { select } = this.#store;
     const flags = this.#endpointFlags(source);
     const id = this.#endpointId(source);
@@ -212,8 +228,8 @@ export class Pipeline {
       (flags & ENDPOINT_FLAG.selectsPorts) !== 0 && destinationPort !== 0
         ? select.lookup(id, FAMILY.ipv4, egress, destinationPort, protocol, destination, 0, 0, 0)
         : NONE;
-    if (exact !== NONE && (all === NONE || select.cidrPrefixLength(exact) >= select.cidrPrefixLength(all))) return select.path(exact);
-    return all === NONE ? 0 : select.path(all);
+    if (exact !== NONE && (all === NONE || select.cidrPrefixLength(exact) >= select.cidrPrefixLength(all))) return exact;
+    return all;
   }
 
   /** Takes the path to one of its backends. `kept`: the flow whose next hop is kept where its path is still this one, or -1. */

@@ -43,6 +43,12 @@ export class LpmMap implements RawMap {
     this.trie.insert(this.#validPrefix(key), value);
   }
 
+  /** Index in `trie.entries` of the entry with exactly this prefix, or -1. */
+  indexOf(key: Uint8Array): number {
+    const prefix = this.#prefix(key);
+    return prefix === undefined ? NONE : this.trie.find(prefix);
+  }
+
   delete(key: Uint8Array): boolean {
     const prefix = this.#prefix(key);
     return prefix !== undefined && this.trie.delete(prefix);

@@ -12,6 +12,7 @@ export interface MemoryStore extends MapStore {
   readonly kind: 'memory';
   /** The tables themselves, for a datapath that reads and writes them packet by packet. */
   readonly tables: {
+    readonly sfcselect: LpmMap;
     readonly sfcpath: HashMap;
     readonly sfcbackend: ArrayMap;
     readonly sfcflow: HashMap;
@@ -27,8 +28,8 @@ export interface MemoryStore extends MapStore {
 /** Empty maps. `capacities` in entries, each in place of the layout's default. */
 export function createMemoryStore(capacities: Partial<Record<MapName, number>> = {}, hostOrder: ByteOrder = HOST_ORDER): MemoryStore {
   const capacityOf = (name: MapName) => capacities[name] ?? MAPS[name].capacity;
-  const sfcselect = new LpmMap(MAPS.sfcselect, capacityOf('sfcselect'), SELECT_STATIC_BITS, hostOrder);
   const tables = {
+    sfcselect: new LpmMap(MAPS.sfcselect, capacityOf('sfcselect'), SELECT_STATIC_BITS, hostOrder),
     sfcpath: new HashMap(MAPS.sfcpath, capacityOf('sfcpath')),
     sfcbackend: new ArrayMap(MAPS.sfcbackend, capacityOf('sfcbackend'), hostOrder),
     sfcflow: new HashMap(MAPS.sfcflow, capacityOf('sfcflow')),
@@ -36,12 +37,12 @@ export function createMemoryStore(capacities: Partial<Record<MapName, number>> =
     peer: new LpmMap(MAPS.peer, capacityOf('peer'), PEER_STATIC_BITS, hostOrder),
     metrics: new ArrayMap(MAPS.metrics, capacityOf('metrics'), hostOrder),
   };
-  const maps: Record<MapName, RawMap> = { sfcselect, ...tables };
+  const maps: Record<MapName, RawMap> = tables;
   return {
     kind: 'memory',
     tables,
     hostOrder,
-    select: new SelectTable(sfcselect.trie, hostOrder),
+    select: new SelectTable(tables.sfcselect.trie, hostOrder),
     raw: (name) => maps[name],
     pinPath: () => undefined,
     close: () => undefined,

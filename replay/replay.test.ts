@@ -1,0 +1,292 @@
+/** Captures of the walkthrough's pods through the pipeline; what comes out, tshark reads. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CapturedPacket, LINK_TYPE, readCapture, writePcap } from '../capture/index.js';
+import { CAST, frame, type Segment } from '../datapath/cast.js';
+import { writeManifests } from '../demo/manifests.js';
+import { podNamed, walkthroughCast } from '../demo/testbed/index.js';
+import { encapsulate, parseAddress, type Si, type Spi } from '../geneve/index.js';
+import type { ManifestFile } from '../policy/index.js';
+import { prepareReplay, type Ran, type RunOptions, runReplay } from './index.js';
+
+const bed = walkthroughCast({ prefix: 'replay' });
+const vpn = podNamed(bed, 'vpn').address;
+const firewalls = bed.pods.filter(({ role }) => role === 'firewall').map(({ address }) => address);
+const proxy = podNamed(bed, 'proxy-1');
+
+let directory: string;
+let manifests: ManifestFile[];
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'sfc-replay-'));
+  await writeManifests(bed, join(directory, 'manifests'));
+  manifests = await Promise.all(
+    ['world.yaml', 'ServiceFunctionChain.yaml', 'TrafficSelector.yaml'].map(async (name) => {
+      const file = join(directory, 'manifests', name);
+      return { file, text: await readFile(file, 'utf8') };
+    }),
+  );
+});
+
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const POD_MAC = '02:00:00:00:00:02';
+const HOST_MAC = '02:00:00:00:00:01';
+const bytesOfMac = (mac: string) => mac.split(':').map((byte) => Number.parseInt(byte, 16));
+
+/** A packet as the pod's interface shows it. */
+function captured(way: 'out' | 'in', segment: Segment): Uint8Array {
+  const bytes = Uint8Array.from(frame(segment));
+  bytes.set(bytesOfMac(way === 'out' ? HOST_MAC : POD_MAC), 0);
+  bytes.set(bytesOfMac(way === 'out' ? POD_MAC : HOST_MAC), 6);
+  return bytes;
+}
+
+interface Given {
+  readonly data: Uint8Array;
+  readonly originalLength?: number;
+}
+
+interface Asked extends Partial<Pick<RunOptions, 'ways' | 'port'>> {
+  readonly endpoint?: string;
+  readonly linkType?: number;
+  readonly manifests?: readonly ManifestFile[];
+}
+
+async function replayed(
+  packets: readonly Given[],
+  asked: Asked = {},
+): Promise<Ran & { readonly out: readonly CapturedPacket[]; readonly output: string }> {
+  const { endpoint = 'vpn/vpn', linkType = LINK_TYPE.ethernet, ways = 'auto', port = 7081 } = asked;
+  const [file, output] = [join(directory, 'in.pcap'), join(directory, 'out.pcap')];
+  const records = packets.map(({ data, originalLength = data.length }, n) => ({
+    data,
+    originalLength,
+    timestamp: 1_700_000_000_000_000 + n,
+  }));
+  await writeFile(file, writePcap(linkType, records));
+  const { node } = await prepareReplay({
+    manifests: asked.manifests ?? manifests,
+    endpoint,
+    allocations: undefined,
+    serviceCidr: '10.96.0.0/16',
+  });
+  if (node === undefined) throw new Error('the manifests are wrong');
+  const ran = await runReplay({ node, file, output, ways, port });
+  return { ...ran, out: await readCapture(output), output };
+}
+
+const verdicts = ({ report }: Ran) =>
+  Object.fromEntries(report.verdicts.map(({ reason, direction, packets }) => [`${reason} ${direction}`.trim(), packets]));
+
+/** The fields of every packet of a file, as tshark has them. */
+function tshark(file: string, ...fields: string[]): string[][] {
+  const argv = ['-r', file, '-n', '-d', 'udp.port==7081,geneve', '-T', 'fields', ...fields.flatMap((field) => ['-e', field])];
+  return execFileSync('tshark', argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('\t'));
+}
+
+describe('a capture at the vpn pod', () => {
+  const request = captured('out', { from: CAST.client, to: '203.0.113.10', protocol: 'tcp' });
+  const answer = captured('in', { from: '203.0.113.10', to: CAST.client, protocol: 'tcp', sourcePort: 80, destinationPort: 4000 });
+
+  it('tells which selector took its packets, to which instance, and that answers come plain', async () => {
+    const ran = await replayed([{ data: request }, { data: answer }, { data: request }]);
+    expect(ran.report).toMatchObject({ endpoint: 'vpn/vpn', node: 'node1', packets: 3 });
+    expect(ran.report.selected).toEqual([
+      {
+        selector: 'vpn-to-firewall',
+        chain: 'firewall',
+        path: '(1, 1)',
+        instance: expect.any(String),
+        reason: 'steered-source',
+        packets: 2,
+        bytes: 90,
+      },
+    ]);
+    expect(firewalls).toContain(ran.report.selected[0]?.instance);
+    expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 2, 'plain to-pod': 1 });
+  });
+
+  it('is written as it would be on the wire, and tshark reads that', async () => {
+    const ran = await replayed([{ data: request }, { data: answer }]);
+    expect(ran.written).toBe(2);
+    const [wrapped, plain] = tshark(ran.output, 'frame.time_epoch', 'ip.src', 'ip.dst', 'geneve.option.class', 'tcp.dstport');
+    expect(wrapped).toEqual([
+      '1700000000.000000000',
+      `${vpn},${CAST.client}`,
+      `${ran.report.selected[0]?.instance},203.0.113.10`,
+      '0x0132',
+      '80',
+    ]);
+    expect(plain).toEqual(['1700000000.000001000', '203.0.113.10', CAST.client, '', '4000']);
+  });
+
+  it('with its link header cooked is the same, and says itself which way', async () => {
+    const cooked = (way: number, ethernet: Uint8Array) =>
+      Buffer.concat([Buffer.from([0, way, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0, 8, 0]), ethernet.subarray(14)]);
+    const ran = await replayed([{ data: cooked(4, request) }, { data: cooked(0, answer) }], { linkType: LINK_TYPE.cooked });
+    expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 1, 'plain to-pod': 1 });
+    expect(ran.out[0]?.data.subarray(0, 16)).toEqual(cooked(4, request).subarray(0, 16));
+  });
+
+  it('without a link header knows what is addressed to the pod', async () => {
+    const to = frame({ from: '203.0.113.10', to: vpn });
+    const ran = await replayed([{ data: request.subarray(14) }, { data: to.subarray(14) }], { linkType: LINK_TYPE.raw });
+    expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 1, 'plain to-pod': 1 });
+  });
+
+  it('that begins with an answer is put right by the first packet that shows who is who', async () => {
+    const own = captured('out', { from: vpn, to: '203.0.113.10' });
+    const ran = await replayed([{ data: answer }, { data: own }, { data: answer }]);
+    // The first packet counts as from the pod, and its selector takes every destination.
+    expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 2, 'plain to-pod': 1 });
+    expect(verdicts(await replayed([{ data: answer }], { ways: 'to-pod' }))).toEqual({ 'plain to-pod': 1 });
+  });
+
+  it('passes what is no IPv4 packet as it is', async () => {
+    const arp = Buffer.alloc(60);
+    arp.writeUInt16BE(0x0806, 12);
+    const ipv6 = Buffer.alloc(60);
+    ipv6.writeUInt16BE(0x86dd, 12);
+    ipv6.writeUInt8(0x60, 14);
+    const ran = await replayed([{ data: arp }, { data: ipv6 }]);
+    expect(verdicts(ran)).toEqual({ 'not-ip': 1, plain: 1 });
+    expect(ran.out.map(({ data }) => Buffer.from(data))).toEqual([arp, ipv6]);
+  });
+
+  it('drops what a pod may not send, and leaves it out of the file', async () => {
+    const ran = await replayed([
+      { data: captured('out', { from: CAST.client, to: firewalls[0] ?? '', destinationPort: 7081 }) },
+      { data: request },
+    ]);
+    expect(verdicts(ran)).toEqual({ 'spoofed-encap from-pod': 1, 'steered-source from-pod': 1 });
+    expect(ran.out).toHaveLength(1);
+    expect(
+      verdicts(
+        await replayed([{ data: captured('out', { from: CAST.client, to: '203.0.113.10', destinationPort: 7081 }) }], { port: 7099 }),
+      ),
+    ).toEqual({
+      'steered-source from-pod': 1,
+    });
+  });
+
+  it('that was cut is judged by the headers that are there, and written with the length that it had', async () => {
+    const long = captured('out', { from: CAST.client, to: '203.0.113.10', protocol: 'tcp', payload: 'x'.repeat(1000) });
+    const ran = await replayed([
+      { data: long.subarray(0, 14 + 40), originalLength: long.length },
+      { data: long.subarray(0, 14 + 39), originalLength: long.length },
+      { data: long.subarray(0, 14 + 19), originalLength: long.length },
+      { data: long.subarray(0, 13), originalLength: long.length },
+      { data: long.subarray(0, 0), originalLength: long.length },
+    ]);
+    // Cut inside the link header, a frame counts with it.
+    expect(ran.report.verdicts).toMatchObject([
+      { reason: 'steered-source', verdict: 'forwarded', packets: 1, bytes: 1040 },
+      { reason: 'cut', verdict: 'unknown', packets: 4, bytes: 2 * 1040 + 2 * 1054 },
+    ]);
+    expect(ran.out.map(({ data, originalLength }) => [data.length, originalLength])).toEqual([[14 + 48 + 40, long.length + 48]]);
+  });
+
+  it('of a packet longer than its IP header says is no longer for it', async () => {
+    const padded = Buffer.concat([captured('out', { from: CAST.client, to: '203.0.113.10' }), Buffer.alloc(20)]);
+    const ran = await replayed([{ data: padded }]);
+    expect(ran.out[0]?.data.length).toBe(padded.length - 20 + 48);
+  });
+});
+
+describe('a capture at a function', () => {
+  const steered = (ttl: number) => {
+    const inner = frame({ from: CAST.client, to: '203.0.113.10' }).subarray(14);
+    const [source, destination] = [firewalls[0] ?? '', proxy.address].map((text) => parseAddress(text));
+    if (source === undefined || destination === undefined) throw new Error('no address');
+    const packet = encapsulate(inner, { source, destination, spi: 2 as Spi, si: 1 as Si, ttl, reply: false, port: 7081 });
+    if ('failure' in packet) throw new Error(packet.failure.reason);
+    return Buffer.concat([Buffer.from([...bytesOfMac(POD_MAC), ...bytesOfMac(HOST_MAC), 8, 0]), packet]);
+  };
+
+  it('unwraps what was steered to it, and carries on what it sends', async () => {
+    const data = steered(63);
+    const out = captured('out', { from: CAST.client, to: '203.0.113.10' });
+    const ran = await replayed([{ data }, { data: out }], { endpoint: `proxy/${proxy.name}` });
+    expect(verdicts(ran)).toEqual({ 'decapsulated to-pod': 1, 'left-cluster from-pod': 1 });
+    expect(ran.out.map(({ data }) => data.length)).toEqual([data.length - 48, out.length]);
+    expect(ran.report.selected).toEqual([]);
+  });
+
+  it('drops what it must, under its reason', async () => {
+    expect(verdicts(await replayed([{ data: steered(0) }], { endpoint: `proxy/${proxy.name}` }))).toEqual({ 'nsh-ttl to-pod': 1 });
+  });
+
+  it('cannot say anything of a tunnelled packet whose inner headers were cut off', async () => {
+    const data = steered(63);
+    const cutAt = async (length: number) =>
+      verdicts(await replayed([{ data: data.subarray(0, 14 + length), originalLength: data.length }], { endpoint: `proxy/${proxy.name}` }));
+    expect(await cutAt(48 + 28)).toEqual({ 'decapsulated to-pod': 1 });
+    for (const length of [48 + 27, 48 + 19, 48, 47, 36, 35, 28, 27]) expect(await cutAt(length), `${length} bytes`).toEqual({ cut: 1 });
+  });
+});
+
+describe('what cannot be replayed', () => {
+  const prepare = (endpoint: string, files: readonly ManifestFile[] = manifests) =>
+    prepareReplay({ manifests: files, endpoint, allocations: undefined, serviceCidr: '10.96.0.0/16' });
+
+  it('a pod that is not there is told with those that are', async () => {
+    await expect(prepare('vpn/vpm')).rejects.toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining('vpn/vpn') });
+  });
+
+  it('a pod that cannot be steered is told why', async () => {
+    const text = (manifests[0]?.text ?? '').replaceAll('phase: Running', 'phase: Succeeded');
+    await expect(prepare('firewall/firewall-1', [{ file: 'world.yaml', text }])).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('status.podIPs'),
+    });
+  });
+
+  it('manifests with an error are not replayed: the policy would be another', async () => {
+    const { node, problems } = await prepare('vpn/vpn', [
+      ...manifests,
+      { file: 'bad.yaml', text: 'apiVersion: networking.gke.io/v1\nkind: TrafficSelector\n' },
+    ]);
+    expect(node).toBeUndefined();
+    expect(problems.some(({ severity, file }) => severity === 'error' && file === 'bad.yaml')).toBe(true);
+  });
+
+  it('a file that ends in the middle of a record reports what came before, then says so', async () => {
+    const { node } = await prepare('vpn/vpn');
+    if (node === undefined) throw new Error('the manifests are wrong');
+    const file = join(directory, 'cut.pcap');
+    const packet = frame({ from: CAST.client, to: '203.0.113.10' });
+    const whole = writePcap(
+      LINK_TYPE.ethernet,
+      [1, 2].map(() => ({ data: packet, originalLength: packet.length, timestamp: 0 })),
+    );
+    await writeFile(file, whole.subarray(0, whole.length - 1));
+    const output = join(directory, 'cut-out.pcap');
+    const ran = await runReplay({ node, file, output, port: 7081, ways: 'auto' });
+    expect(ran.report.packets).toBe(1);
+    expect(ran.failure).toMatchObject({ code: 'CAPTURE_INVALID', message: expect.stringContaining('truncated') });
+    expect(await readCapture(output)).toHaveLength(1);
+  });
+
+  it('the capture itself is not written over, a directory that is not there not into, and nothing is made of no capture', async () => {
+    const { node } = await prepare('vpn/vpn');
+    if (node === undefined) throw new Error('the manifests are wrong');
+    const file = join(directory, 'one.pcap');
+    await writeFile(file, writePcap(LINK_TYPE.ethernet, []));
+    const run = (input: string, output: string) => runReplay({ node, file: input, output, port: 7081, ways: 'auto' });
+    await expect(run(file, join(directory, '..', directory.split('/').at(-1) ?? '', 'one.pcap'))).rejects.toMatchObject({ code: 'USAGE' });
+    expect((await stat(file)).size).toBe(24);
+    await expect(run(file, join(directory, 'none', 'out.pcap'))).rejects.toMatchObject({ code: 'OUTPUT_UNWRITABLE' });
+    const untouched = join(directory, 'untouched.pcap');
+    await expect(run(join(directory, 'manifests', 'world.yaml'), untouched)).rejects.toMatchObject({ code: 'CAPTURE_INVALID' });
+    await expect(run(join(directory, 'none.pcap'), untouched)).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' });
+    await expect(stat(untouched)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
