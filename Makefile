@@ -38,7 +38,9 @@ $(FLOOR_OBJECT): bench/floor.bpf.c
 	@mkdir -p $(@D)
 	@echo "compiling $<"; $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-generate: build ## write the generated files anew (C headers, reference tables)
+# Not after `build`: the BPF program may need the headers that this writes.
+generate: setup ## write the generated files anew (C headers, reference tables)
+	@npx tsc -p tsconfig.build.json
 	@node dist/tools/generate-layouts.js
 
 check: build ## formatting, lint, types, import rules, links of the documents, generated files

@@ -4,19 +4,23 @@
  * firewall's own pod is selected for it, through a proxy (path 2) to a server outside.
  */
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CAST, checksum, frame, type Stage, tunnelOf } from './cast.js';
 
 /** Declares the records' tests for the datapath that `open` puts on stage. */
 export function steeringRecords(open: () => Stage): void {
   let stage: Stage;
 
-  beforeEach(() => {
+  beforeAll(() => {
     stage = open();
+  });
+
+  beforeEach(() => {
+    stage.clear();
     stage.path(1, 1, ['firewall']).path(2, 1, ['proxy']);
   });
 
-  afterEach(() => stage.close());
+  afterAll(() => stage?.close());
 
   const request = frame({ from: CAST.client, to: CAST.server });
   const answer = frame({ from: CAST.server, to: CAST.client, sourcePort: 80, destinationPort: 4000 });

@@ -116,6 +116,25 @@ export const FLOW_FLAG = {
   resolved: 8,
 } as const;
 
+/**
+ * Where a TCP connection is, as its packets tell at this endpoint. Established is 0, so that one word
+ * tells an established packet of any protocol from one that changes something.
+ */
+export const TCP_STATE = {
+  /** Data may flow; also a connection met in its middle, and every protocol that is not TCP. */
+  established: 0,
+  /** The opener has sent SYN and not yet acknowledged an answer. */
+  handshake: 1,
+  /** The opener has sent FIN. */
+  closingForward: 2,
+  /** The other end has sent FIN. */
+  closingReply: 3,
+  /** Both have. */
+  closed: 4,
+  /** Somebody has sent RST. */
+  reset: 5,
+} as const;
+
 export const PEER_FLAG = {
   /** A packet from this range is believed as an outer source. */
   trusted: 1,
@@ -193,7 +212,7 @@ const flowValue = layout('sfcflow_value', 8, [
   ['previous_family', 'u8', 'family of previous_hop'],
   ['next_family', 'u8', 'family of next_hop'],
   ['ttl', 'u8', 'NSH TTL of the last forward packet on arrival; 64 at a source'],
-  ['tcp_state', 'u8', 'reserved for TCP tracking; zero'],
+  ['tcp_state', 'u8', '0 = established or not TCP, 1 = handshake, 2 = opener closes, 3 = other end closes, 4 = closed, 5 = reset'],
   ['generation', 'u32', 'policy generation of the endpoint when the next hop was decided'],
   ['epoch', 'u32', "epoch of the node's policy when the generation was compared last"],
   ['last_seen', 'u64', 'coarse monotonic clock, ns'],
@@ -304,4 +323,4 @@ export const MAP_NAMES = Object.keys(MAPS) as MapName[];
  * Names the set of layouts above. Part of the pin path: state pinned by another layout is never
  * opened by mistake. Raise it with every change of a layout.
  */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;

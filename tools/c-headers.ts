@@ -18,6 +18,7 @@ import {
   REASONS,
   SELECT_FLAG,
   SELECT_STATIC_BITS,
+  TCP_STATE,
 } from '../maps/index.js';
 
 /** `forwardAToB` and `no-backend` alike become `FORWARD_A_TO_B` and `NO_BACKEND`. */
@@ -82,6 +83,7 @@ export function layoutsHeader(): string {
     constants('FAILURE_POLICY', FAILURE_POLICY),
     constants('FLOW_ROLE', FLOW_ROLE),
     constants('FLOW_FLAG', FLOW_FLAG),
+    constants('TCP_STATE', TCP_STATE),
     constants('PEER_FLAG', PEER_FLAG),
     `/* Default capacities, in entries. */\n${MAP_NAMES.map((name) => `#define ${upperSnake(name)}_CAPACITY ${MAPS[name].capacity}\n`).join('')}`,
   ];

@@ -1,6 +1,8 @@
 /** The packet records on the kernel program. */
 
 import { steeringRecords } from '../steering.records.js';
+import { tcpRecords } from '../tcp.records.js';
 import { KernelStage } from './cast.js';
 
 steeringRecords(() => new KernelStage());
+tcpRecords(() => new KernelStage());

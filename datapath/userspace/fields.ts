@@ -29,6 +29,7 @@ export const FLOW = offsetsOf(
   'ttl',
   'generation',
   'epoch',
+  'tcp_state',
   'last_seen',
   'local_family',
   'packets',

@@ -3,6 +3,7 @@
 import { FAMILY, FLOW_FLAG, type HashMap } from '../../maps/index.js';
 import { add64, FLOW, FLOW_KEY } from './fields.js';
 import type { PacketReader } from './packet.js';
+import { nextTcpState } from './tcp-state.js';
 
 const NONE = -1;
 const ADDRESS_LENGTH = 16;
@@ -92,6 +93,14 @@ export class FlowTable {
     this.view.setUint8(this.at(slot) + FLOW.flags, flags);
   }
   role = (slot: number): number => this.view.getUint8(this.at(slot) + FLOW.role);
+  tcpState = (slot: number): number => this.view.getUint8(this.at(slot) + FLOW.tcp_state);
+  setTcpState(slot: number, state: number): void {
+    this.view.setUint8(this.at(slot) + FLOW.tcp_state, state);
+  }
+  /** One more TCP packet, in this direction. */
+  track(slot: number, forward: boolean, tcpFlags: number): void {
+    this.setTcpState(slot, nextTcpState(this.tcpState(slot), forward, tcpFlags));
+  }
   ttl = (slot: number): number => this.view.getUint8(this.at(slot) + FLOW.ttl);
   setTtl(slot: number, ttl: number): void {
     this.view.setUint8(this.at(slot) + FLOW.ttl, ttl);

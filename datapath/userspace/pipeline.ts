@@ -24,6 +24,7 @@ import {
 import { add64, BACKEND, ENDPOINT, METRICS, PATH } from './fields.js';
 import { FlowTable } from './flow-table.js';
 import { FRAGMENT, PARSED, PacketReader } from './packet.js';
+import { firstTcpState, isOpening, isOver, TCP_EVENTS } from './tcp-state.js';
 import { ecnDrops, OVERHEAD, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
 
 export const VERDICT = { pass: 0, drop: 1 } as const;
@@ -31,8 +32,6 @@ export const VERDICT = { pass: 0, drop: 1 } as const;
 const NONE = -1;
 const UDP = 17;
 const TCP = 6;
-const SYN = 0x02;
-const ACK = 0x10;
 const TTL_CLASSIFIER = 63;
 const TTL_MAX = 64;
 const LARGEST = 0xffff;
@@ -95,12 +94,19 @@ export class Pipeline {
     const flows = this.#flows;
     const flow = flows.find(ifindex, packet);
     if (flow === NONE) return this.#unknown(NONE, false);
-    if (!flows.isForward(flow)) {
-      if ((flows.flags(flow) & FLOW_FLAG.previousHop) === 0) return VERDICT.pass;
+    const forward = flows.isForward(flow);
+    const role = flows.role(flow);
+    if ((packet.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) {
+      // Another connection on the ports of one that is over: a flow of its own.
+      if (forward && role === FLOW_ROLE.source && isOver(flows.tcpState(flow)) && isOpening(packet.tcpFlags))
+        return this.#unknown(flow, false);
+      flows.track(flow, forward, packet.tcpFlags);
+    }
+    if (!forward) {
       flows.touch(flow, false, packet.length);
+      if ((flows.flags(flow) & FLOW_FLAG.previousHop) === 0) return VERDICT.pass;
       return this.#steer(flows.local(flow), flows.previousHop(flow), flows.path(flow), TTL_MAX - flows.ttl(flow), true, 'steered-reply');
     }
-    const role = flows.role(flow);
     if (role === FLOW_ROLE.destination || role === FLOW_ROLE.inbound) return this.#unknown(flow, false);
     if (role === FLOW_ROLE.function && flows.ttl(flow) <= 1) return this.#drop('nsh-ttl', DIRECTION.fromPod, packet.length);
     if (flows.epoch(flow) !== this.epoch || (flows.flags(flow) & FLOW_FLAG.resolved) === 0) {
@@ -289,6 +295,7 @@ export class Pipeline {
     flows.setOwner(slot, this.#endpointId(source), FLOW_ROLE.source, local);
     flows.setFlags(slot, flows.aToB ? FLOW_FLAG.forwardAToB : 0);
     flows.setTtl(slot, TTL_MAX);
+    if (!kept) flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
     flows.remember(slot, path, this.#nextHop, this.#endpointWord(source, ENDPOINT.generation));
     flows.setEpoch(slot, this.epoch);
     flows.touch(slot, true, packet.length);
@@ -373,6 +380,7 @@ export class Pipeline {
     tellEcn(view, at, outer.tos, inner.tos);
     this.start = at;
     this.length = inner.length;
+    if (known && ((inner.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0)) flows.track(flow, !tunnel.reply, inner.tcpFlags);
     if (hasPorts && !tunnel.reply) {
       if (known) flows.setTtl(flow, tunnel.ttl);
       else this.#recordArrival(flow, target, role);
@@ -404,6 +412,7 @@ export class Pipeline {
     flows.setPreviousHop(slot, this.#packet.source);
     flows.setFlags(slot, FLOW_FLAG.previousHop | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
     flows.setTtl(slot, this.#tunnel.ttl);
+    flows.setTcpState(slot, firstTcpState(this.#inner.tcpFlags));
     flows.seen(slot);
   }
 
@@ -412,13 +421,14 @@ export class Pipeline {
     const packet = this.#packet;
     const flows = this.#flows;
     if (packet.fragment !== FRAGMENT.none) return VERDICT.pass;
-    if (packet.protocol === TCP && (packet.tcpFlags & (SYN | ACK)) !== SYN) return VERDICT.pass;
+    if (packet.protocol === TCP && !isOpening(packet.tcpFlags)) return VERDICT.pass;
     const target = this.#endpoint();
     if (target === NONE || (this.#endpointFlags(target) & SELECTS) === 0 || !this.#isFor(target)) return VERDICT.pass;
     if (flows.find(this.#ifindex, packet) !== NONE) return VERDICT.pass; // a known flow stays what it is
     const slot = flows.renew(NONE);
     flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.inbound, this.#endpointAddress(target));
     flows.setFlags(slot, FLOW_FLAG.resolved | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
+    flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
     flows.touch(slot, true, packet.length);
     return VERDICT.pass;
   }

@@ -7,6 +7,7 @@
 
 #include "maps.h"
 #include "packet.h"
+#include "tcp.h"
 
 /* Fills the key; true when the packet runs from a to b. */
 static __always_inline bool flow_key(struct sfcflow_key *key, __u32 ifindex, const struct packet *packet)
@@ -46,6 +47,13 @@ static __always_inline bool flow_key(struct sfcflow_key *key, __u32 ifindex, con
 static __always_inline bool is_forward(const struct sfcflow_value *flow, bool a_to_b)
 {
 	return !!(flow->flags & FLOW_FLAG_FORWARD_A_TO_B) == a_to_b;
+}
+
+/* One more packet of a TCP connection. Of an established one nothing is written; other protocols have neither flags nor states. */
+static __always_inline void flow_track(struct sfcflow_value *flow, bool forward, const struct packet *packet)
+{
+	if ((packet->tcp_flags & TCP_EVENTS) || flow->tcp_state)
+		flow->tcp_state = tcp_next_state(flow->tcp_state, forward, packet->tcp_flags);
 }
 
 /* Low 32 bits of jiffies: a plain load where the clock is a call. */

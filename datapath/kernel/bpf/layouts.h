@@ -4,7 +4,7 @@
 #include <linux/types.h>
 
 /* Part of the pin path: state pinned by another layout is never opened by mistake. */
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 
 /* Bits before the address in an LPM key; they always match in full. */
 #define SELECT_STATIC_BITS 64
@@ -35,6 +35,13 @@
 #define FLOW_FLAG_NEXT_HOP 2
 #define FLOW_FLAG_PREVIOUS_HOP 4
 #define FLOW_FLAG_RESOLVED 8
+
+#define TCP_STATE_ESTABLISHED 0
+#define TCP_STATE_HANDSHAKE 1
+#define TCP_STATE_CLOSING_FORWARD 2
+#define TCP_STATE_CLOSING_REPLY 3
+#define TCP_STATE_CLOSED 4
+#define TCP_STATE_RESET 5
 
 #define PEER_FLAG_TRUSTED 1
 #define PEER_FLAG_DECAPSULATES 2
@@ -156,7 +163,7 @@ struct sfcflow_value {
 	__u8 previous_family;             /* family of previous_hop */
 	__u8 next_family;                 /* family of next_hop */
 	__u8 ttl;                         /* NSH TTL of the last forward packet on arrival; 64 at a source */
-	__u8 tcp_state;                   /* reserved for TCP tracking; zero */
+	__u8 tcp_state;                   /* 0 = established or not TCP, 1 = handshake, 2 = opener closes, 3 = other end closes, 4 = closed, 5 = reset */
 	__u32 generation;                 /* policy generation of the endpoint when the next hop was decided */
 	__u32 epoch;                      /* epoch of the node's policy when the generation was compared last */
 	__u64 last_seen;                  /* coarse monotonic clock, ns */

@@ -103,6 +103,8 @@ static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct 
 		return drop(REASON_NO_ADDRESS, DIRECTION_FROM_POD, packet->length);
 	if (kept) /* a new generation of policy, the same flow: its counters go on */
 		flow = *kept;
+	else
+		flow.tcp_state = tcp_first_state(packet->tcp_flags);
 	flow.path = path;
 	*(__be32 *)flow.local = *(__be32 *)source->ipv4;
 	flow.local_family = FAMILY_IPV4;
@@ -125,7 +127,7 @@ int from_pod(struct __sk_buff *skb)
 	struct sfcflow_key key;
 	struct packet packet;
 	enum parse_result parsed;
-	bool a_to_b;
+	bool a_to_b, forward;
 
 	if (skb->protocol != bpf_htons(ETH_P_IP))
 		return VERDICT_PASS;
@@ -138,11 +140,16 @@ int from_pod(struct __sk_buff *skb)
 	if (!flow)
 		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL);
 
-	if (!is_forward(flow, a_to_b)) {
+	forward = is_forward(flow, a_to_b);
+	/* Another connection on the ports of one that is over: a flow of its own. */
+	if (forward && flow->role == FLOW_ROLE_SOURCE && tcp_is_over(flow->tcp_state) && tcp_is_opening(packet.tcp_flags))
+		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL);
+	flow_track(flow, forward, &packet);
+	if (!forward) {
 		/* A reply: back to where the forward packets came from. What came in plain goes out plain. */
+		flow_touch(flow, false, packet.length);
 		if (!(flow->flags & FLOW_FLAG_PREVIOUS_HOP))
 			return VERDICT_PASS;
-		flow_touch(flow, false, packet.length);
 		/* The hops that are left to the classifier: a reply cannot circle, whatever was recorded. */
 		return encapsulate(skb, &packet, flow, flow->previous_hop, flow->path, NSH_TTL_MAX - flow->ttl, true,
 		                   ROUTE_AT(flow, previous), REASON_STEERED_REPLY);
@@ -191,7 +198,7 @@ static __always_inline bool trusted(const struct envelope *envelope)
 
 /* Remembers where a forward packet came from: the way back for its replies. */
 static __always_inline void record_arrival(const struct sfcflow_key *key, bool a_to_b, const struct envelope *envelope,
-                                           const struct endpoint_value *target, __u8 role)
+                                           const struct packet *inner, const struct endpoint_value *target, __u8 role)
 {
 	struct sfcflow_value flow = {
 		.path = envelope->path,
@@ -200,6 +207,7 @@ static __always_inline void record_arrival(const struct sfcflow_key *key, bool a
 		.previous_family = FAMILY_IPV4,
 		.local_family = FAMILY_IPV4,
 		.ttl = envelope->ttl,
+		.tcp_state = tcp_first_state(inner->tcp_flags),
 		.endpoint = target->id,
 		.last_seen = bpf_ktime_get_coarse_ns(),
 	};
@@ -267,9 +275,11 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 	reason = unwrap(skb, &envelope, &inner);
 	if (reason)
 		return drop(reason, DIRECTION_TO_POD, outer->length);
+	if (known)
+		flow_track(flow, !envelope.reply, &inner);
 	if (has_ports && !envelope.reply) {
 		if (!known && target)
-			record_arrival(&key, a_to_b, &envelope, target, role);
+			record_arrival(&key, a_to_b, &envelope, &inner, target, role);
 		else if (flow && flow->ttl != envelope.ttl)
 			flow->ttl = envelope.ttl;
 	} else if (known && flow->role == FLOW_ROLE_SOURCE) {
@@ -293,7 +303,7 @@ static __noinline int to_pod_plain(struct __sk_buff *skb, const struct packet *p
 
 	if (!packet || packet->fragment != FRAGMENT_NONE)
 		return VERDICT_PASS;
-	if (packet->protocol == IPPROTO_TCP && (packet->tcp_flags & (TCP_FLAG_SYN_BIT | TCP_FLAG_ACK_BIT)) != TCP_FLAG_SYN_BIT)
+	if (packet->protocol == IPPROTO_TCP && !tcp_is_opening(packet->tcp_flags))
 		return VERDICT_PASS;
 	target = find_endpoint(skb);
 	if (!target || !(target->flags & SELECTS) || !is_for(target, packet))
@@ -302,6 +312,7 @@ static __noinline int to_pod_plain(struct __sk_buff *skb, const struct packet *p
 		flow.flags |= FLOW_FLAG_FORWARD_A_TO_B;
 	*(__be32 *)flow.local = *(__be32 *)target->ipv4;
 	flow.endpoint = target->id;
+	flow.tcp_state = tcp_first_state(packet->tcp_flags);
 	flow_touch(&flow, true, packet->length);
 	bpf_map_update_elem(&sfcflow, &key, &flow, BPF_NOEXIST); /* a known flow stays what it is */
 	return VERDICT_PASS;
