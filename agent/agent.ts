@@ -16,6 +16,7 @@ import type { Allocation, Allocations } from './allocation/index.js';
 import { chainViews, endpointViews, selectorViews, serviceViews } from './chain-views.js';
 import type { Discovery } from './discovery/index.js';
 import { knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
+import { FlowCollector, type FlowTimeouts } from './flows/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
 import { type Log, Standing } from './log.js';
 import { counterViews, entryViews, mapViews } from './map-views.js';
@@ -56,7 +57,9 @@ export interface AgentOptions {
   readonly allocations: Allocations;
   readonly reader: ManifestReader;
   readonly log: Log;
-  readonly clock: { readonly wall: () => Date; readonly monotonic: () => number };
+  readonly timeouts: FlowTimeouts;
+  /** `monotonic` in ms since any moment, `flows` the nanoseconds of CLOCK_MONOTONIC that flows are stamped with. */
+  readonly clock: { readonly wall: () => Date; readonly monotonic: () => number; readonly flows: () => number };
 }
 
 export class Agent implements AgentView {
@@ -66,8 +69,9 @@ export class Agent implements AgentView {
   readonly #layer = maglevLayer();
   readonly #rounds: Rounds;
   readonly #interval: NodeJS.Timeout;
+  readonly #collector: FlowCollector;
   readonly #startedAt: string;
-  readonly #standing = { problems: new Standing(), errors: new Standing(), endpoints: new Standing() };
+  readonly #standing = { problems: new Standing(), errors: new Standing(), endpoints: new Standing(), flows: new Standing() };
   #methods = new Map<number, AttachedInterface>();
   #content: DirectoryContent | undefined;
   #world: World | undefined;
@@ -89,6 +93,15 @@ export class Agent implements AgentView {
       (error) => options.log.error({ err: error }, 'a round crashed'),
     );
     this.#interval = setInterval(() => this.#rounds.wish('interval'), options.intervalMs);
+    this.#collector = new FlowCollector({
+      flows: options.datapath.store.raw('sfcflow'),
+      timeouts: options.timeouts,
+      now: options.clock.flows,
+      onTrouble: (trouble) =>
+        this.#standing.flows.tell(trouble === '' ? [] : [trouble], (message) =>
+          options.log.error({}, `looking for idle flows: ${message}`),
+        ),
+    });
   }
 
   /** The source has content that differs from the last. */
@@ -113,6 +126,7 @@ export class Agent implements AgentView {
   async close(): Promise<void> {
     clearInterval(this.#interval);
     await this.#rounds.close();
+    await this.#collector.close();
   }
 
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
@@ -280,6 +294,7 @@ export class Agent implements AgentView {
         conflicts: this.#state?.compiled.conflicts.length ?? 0,
         problems: this.problems().length,
       },
+      flows: this.#collector.collected,
       maps: this.maps(),
       counters: counterViews(this.#maps),
     };

@@ -64,8 +64,9 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     discovery: hostDiscovery(runCommand, (ms) => wait(ms)),
     allocations: fileAllocations(settings.allocations, settings.serviceCidr),
     reader: manifestReader(),
+    timeouts: settings.timeouts,
     log,
-    clock: { wall: () => new Date(), monotonic: () => performance.now() },
+    clock: { wall: () => new Date(), monotonic: () => performance.now(), flows: () => Number(process.hrtime.bigint()) },
   });
   const api = await startApi({ view: agent, socketPath: settings.socket, log });
   const monitor = startMonitor(

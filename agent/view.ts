@@ -114,6 +114,12 @@ export interface StatusView {
     readonly conflicts: number;
     readonly problems: number;
   };
+  readonly flows: {
+    /** Entries of `sfcflow` that were looked through last. */
+    readonly walked: number;
+    /** Idle flows forgotten since the agent's start. */
+    readonly expired: number;
+  };
   readonly maps: readonly MapView[];
   readonly counters: readonly CounterView[];
 }

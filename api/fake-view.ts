@@ -166,6 +166,7 @@ const STATUS: StatusView = {
   source: { kind: 'directory', where: '/etc/sfc', documents: 15, readAt: '2026-01-02T03:04:06.000Z' },
   reconcile: { generation: 7, lastAt: '2026-01-02T03:04:07.000Z', lastDurationMs: 3.25, changes: 2, error: '' },
   counts: { chains: 2, selectors: 1, endpoints: 1, peers: 1, conflicts: 1, problems: 1 },
+  flows: { walked: 40, expired: 7 },
   maps: MAP_VIEWS,
   counters: [
     { reason: 'steered-source', class: 'forwarded', direction: 'from-pod', packets: 12, bytes: 3400, doc: 'selected packet of a source' },

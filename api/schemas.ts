@@ -173,6 +173,10 @@ export const statusSchema = named<StatusView>('Status')({
     conflicts: Type.Integer(),
     problems: Type.Integer(),
   }),
+  flows: Type.Object({
+    walked: count('entries of sfcflow that were looked through last'),
+    expired: count("idle flows forgotten since the agent's start"),
+  }),
   maps: Type.Array(mapSchema),
   counters: Type.Array(counterSchema, { description: 'those that have counted something' }),
 });

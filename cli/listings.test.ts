@@ -56,13 +56,14 @@ PATH      SERVICE FUNCTION ADDRESS
   it('of flows tell who opened them, where they go and when they were seen', async () => {
     await serve();
     const [head = '', line = ''] = (await printed('bpf sfcflow list')).split('\n');
-    expect(head).toMatch(/^ENDPOINT +PROTOCOL +SOURCE +DESTINATION +ROLE +PATH +NEXT PATH +PREVIOUS HOP +NEXT HOP +PACKETS +BYTES /);
+    expect(head).toMatch(/^ENDPOINT +PROTOCOL +SOURCE +DESTINATION +ROLE +STATE +PATH +NEXT PATH +PREVIOUS HOP +NEXT HOP +PACKETS +BYTES /);
     expect(line.trim().split(/ {2,}/)).toEqual([
       '3783',
       'TCP',
       '192.168.77.10:40000',
       '203.0.113.9:443',
       'source',
+      'established',
       '(1, 1)',
       '(1, 1)',
       '-',
@@ -118,7 +119,7 @@ describe('status', () => {
   it('is the node at a glance', async () => {
     await serve();
     expect(await printed('status')).toMatch(
-      /^node {7}node1\nagent {6}sfcd 0\.1\.0, process 4242, up 3h4m\nready {6}yes\ndatapath {3}kernel \(auto: the only datapath of this version\), Geneve on UDP 7081\n {11}adopted sfcselect, sfcpath\nsource {5}directory \/etc\/sfc, 15 documents, read 3h3m ago\nreconcile {2}round 7, 2 changes, 3h3m ago\nholds {6}2 chains, 1 selector, 1 endpoint, 1 peer\nproblems {3}1 \(sfc get problems\)\nconflicts {2}1 \(sfc get conflicts\)\n\nMAP +ENTRIES +CAPACITY +USED\nsfcselect +2 +16384 +0\.0%\n[\s\S]*\nCOUNTER +CLASS +DIRECTION +PACKETS +BYTES +MEANING\nsteered-source +forwarded +from-pod +12 +3400 +selected packet of a source\nno-backend +DROPPED +from-pod +3 +180 +the selected path has no ready function\n$/,
+      /^node {7}node1\nagent {6}sfcd 0\.1\.0, process 4242, up 3h4m\nready {6}yes\ndatapath {3}kernel \(auto: the only datapath of this version\), Geneve on UDP 7081\n {11}adopted sfcselect, sfcpath\nsource {5}directory \/etc\/sfc, 15 documents, read 3h3m ago\nreconcile {2}round 7, 2 changes, 3h3m ago\nholds {6}2 chains, 1 selector, 1 endpoint, 1 peer\nflows {6}7 idle flows forgotten since the start\nproblems {3}1 \(sfc get problems\)\nconflicts {2}1 \(sfc get conflicts\)\n\nMAP +ENTRIES +CAPACITY +USED\nsfcselect +2 +16384 +0\.0%\n[\s\S]*\nCOUNTER +CLASS +DIRECTION +PACKETS +BYTES +MEANING\nsteered-source +forwarded +from-pod +12 +3400 +selected packet of a source\nno-backend +DROPPED +from-pod +3 +180 +the selected path has no ready function\n$/,
     );
   });
 

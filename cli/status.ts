@@ -62,6 +62,7 @@ export function* statusLines(status: StatusView, now: number, paint: Paint): Gen
       plural(counts.peers, 'peer'),
     ].join(', '),
   );
+  yield line('flows', `${plural(status.flows.expired, 'idle flow')} forgotten since the start`);
   if (counts.problems > 0) yield line('problems', paint.bad(`${counts.problems} (sfc get problems)`));
   if (counts.conflicts > 0) yield line('conflicts', paint.bad(`${counts.conflicts} (sfc get conflicts)`));
   yield '';

@@ -2,11 +2,22 @@
 
 import ipaddr from 'ipaddr.js';
 import type { LayoutRecord } from './codec.js';
-import { FAMILY, FLOW_FLAG, FLOW_ROLE, SELECT_FLAG, SELECT_STATIC_BITS } from './layouts.js';
+import { FAMILY, FLOW_FLAG, FLOW_ROLE, SELECT_FLAG, SELECT_STATIC_BITS, TCP_STATE } from './layouts.js';
 import type { SfcflowKey, SfcflowValue, SfcselectKey, SfcselectValue } from './records.js';
 
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6', 132: 'SCTP' };
 const ROLES = new Map<number, string>(Object.entries(FLOW_ROLE).map(([name, number]) => [number, name]));
+
+const TCP = 6;
+/** Whichever end began to close. */
+const TCP_STATES = new Map<number, string>(
+  Object.entries(TCP_STATE).map(([name, state]) => [state, name.startsWith('closing') ? 'closing' : name]),
+);
+
+/** `handshake`, `established`, `closing`, `closed`, `reset`; empty for other protocols than TCP. */
+export function formatTcpState(protocol: number, state: number): string {
+  return protocol === TCP ? (TCP_STATES.get(state) ?? String(state)) : '';
+}
 
 /** `(1, 1)`: service path identifier and service index. */
 export function formatPath(path: number): string {
@@ -49,6 +60,8 @@ export interface FlowText {
   readonly source: string;
   readonly destination: string;
   readonly role: string;
+  /** Of a TCP connection; empty for other protocols. */
+  readonly state: string;
   readonly path: string;
   readonly nextPath: string;
   readonly previousHop: string;
@@ -69,6 +82,7 @@ export function formatFlow(key: SfcflowKey, value: SfcflowValue): FlowText {
     protocol: formatProtocol(key.protocol),
     source: forward ? a : b,
     destination: forward ? b : a,
+    state: formatTcpState(key.protocol, value.tcp_state),
     role: ROLES.get(value.role) ?? String(value.role),
     path: value.path === 0 ? '' : formatPath(value.path),
     nextPath: value.next_path === 0 ? '' : formatPath(value.next_path),

@@ -2,6 +2,7 @@ export * from './codec.js';
 export * from './format.js';
 export * from './layouts.js';
 export * from './memory/index.js';
+export * from './offsets.js';
 export * from './reasons.js';
 export * from './records.js';
 export * from './store.js';

@@ -9,6 +9,14 @@ import { MAPS } from '../../maps/index.js';
 const entries = (map: keyof typeof MAPS) =>
   Type.Integer({ minimum: 16, maximum: 16_777_216, default: MAPS[map].capacity, description: `Entries that the map ${map} can hold.` });
 
+const seconds = (fallback: number, what: string) =>
+  Type.Integer({
+    minimum: 1,
+    maximum: 604_800,
+    default: fallback,
+    description: `Seconds for which ${what} is remembered without a packet.`,
+  });
+
 export const settingsSchema = Type.Object(
   {
     nodeName: Type.String({ minLength: 1, description: "This node's name, as it stands in `spec.nodeName` of its pods." }),
@@ -65,6 +73,15 @@ export const settingsSchema = Type.Object(
         peer: entries('peer'),
       },
       { additionalProperties: false, description: 'Capacities. A full map refuses, it never truncates.' },
+    ),
+    timeouts: Type.Object(
+      {
+        established: seconds(21_600, 'an open TCP connection'),
+        halfOpen: seconds(60, 'a TCP connection that is not open yet, or closed by one end'),
+        closed: seconds(10, 'a TCP connection that both ends have closed, or one has reset'),
+        udp: seconds(60, 'a flow of any other protocol'),
+      },
+      { additionalProperties: false, description: 'Flows that are idle for longer are forgotten.' },
     ),
     resetPins: Type.Boolean({
       default: false,

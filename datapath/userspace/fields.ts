@@ -1,17 +1,6 @@
 /** Where the fields of map entries stand, for code that reads and writes them in place. */
 
-import { type Layout, MAPS } from '../../maps/index.js';
-
-/** Byte offsets by field name. */
-function offsetsOf<const N extends string>(layout: Layout, ...names: readonly N[]): Readonly<Record<N, number>> {
-  return Object.fromEntries(
-    names.map((name) => {
-      const field = layout.fields.find((candidate) => candidate.name === name);
-      if (field === undefined) throw new Error(`${layout.name} has no field ${name}`);
-      return [name, field.offset];
-    }),
-  ) as Record<N, number>;
-}
+import { MAPS, offsetsOf } from '../../maps/index.js';
 
 export const FLOW_KEY = offsetsOf(MAPS.sfcflow.key, 'ifindex', 'family', 'protocol', 'address_a', 'address_b', 'port_a', 'port_b');
 export const FLOW = offsetsOf(

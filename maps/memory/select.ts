@@ -1,11 +1,11 @@
 /** The classifier's way into `sfcselect`: numbers in, an entry's index out, nothing allocated. */
 
 import type { ByteOrder } from '../codec.js';
-import { type Layout, MAPS } from '../layouts.js';
+import { MAPS } from '../layouts.js';
+import { offsetsOf } from '../offsets.js';
 import type { LpmTrie } from './lpm.js';
 
-const PATH_OFFSET = offsetOf(MAPS.sfcselect.value, 'path');
-const CIDR_OFFSET = offsetOf(MAPS.sfcselect.value, 'cidr_prefix_len');
+const VALUE = offsetsOf(MAPS.sfcselect.value, 'path', 'cidr_prefix_len');
 
 export class SelectTable {
   readonly #trie: LpmTrie;
@@ -39,17 +39,11 @@ export class SelectTable {
 
   /** Service path of an entry, SPI << 8 | SI, unsigned. */
   path(entry: number): number {
-    return this.#trie.entries.valueWord(entry, PATH_OFFSET);
+    return this.#trie.entries.valueWord(entry, VALUE.path);
   }
 
   /** CIDR prefix length of an entry. */
   cidrPrefixLength(entry: number): number {
-    return this.#trie.entries.valueByte(entry, CIDR_OFFSET);
+    return this.#trie.entries.valueByte(entry, VALUE.cidr_prefix_len);
   }
-}
-
-function offsetOf(layout: Layout, name: string): number {
-  const field = layout.fields.find((candidate) => candidate.name === name);
-  if (field === undefined) throw new Error(`${layout.name} has no field ${name}`);
-  return field.offset;
 }
