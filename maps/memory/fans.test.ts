@@ -190,3 +190,21 @@ it('a look-up takes a few steps through thousands of neighbours', () => {
   // Twelve nodes of at least four words, were they visited one by one.
   expect(reads / 256).toBeLessThan(30);
 });
+
+it('a trie that is filled and emptied again and again takes no more memory', () => {
+  let allocated = 0;
+  const trie = new LpmTrie('sfcselect', 4096, 8, (words) => {
+    allocated += 1;
+    return new Int32Array(words);
+  });
+  const fillAndEmpty = (seed: number) => {
+    const next = generator(seed);
+    const prefixes = Array.from({ length: 1000 }, () => prefixAround(40, 8, next));
+    for (const prefix of prefixes) trie.insert(prefix, bytesOf(1));
+    for (const prefix of prefixes) trie.delete(prefix);
+  };
+  for (let turn = 0; turn < 5; turn += 1) fillAndEmpty(turn);
+  const before = allocated;
+  for (let turn = 5; turn < 20; turn += 1) fillAndEmpty(turn);
+  expect(allocated).toBe(before);
+});
