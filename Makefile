@@ -10,7 +10,7 @@ BPF_CFLAGS = -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/
 CLANG ?= clang
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 STAMP := node_modules/.installed
-# Where Node.js brings its headers along, the package that compiles itself needs no download for them.
+# Where Node.js brings its headers along, the packages that compile themselves need no download for them.
 NODE_PREFIX := $(shell node -p "path.resolve(process.execPath, '../..')" 2>/dev/null)
 NODE_HEADERS := $(if $(wildcard $(NODE_PREFIX)/include/node/node.h),npm_config_nodedir=$(NODE_PREFIX))
 
@@ -20,7 +20,7 @@ help: ## list the tasks
 setup: $(STAMP) ## install what the other tasks need (npm packages; clang, libbpf, tcpdump, tshark, … from Debian)
 	@tools/setup.sh
 
-# Debian's packages first: one npm package compiles itself and needs python3 and a C++ compiler for it.
+# Debian's packages first: two npm packages compile themselves and need python3 and a C++ compiler for it.
 $(STAMP): package.json package-lock.json
 	@tools/setup.sh
 	$(NODE_HEADERS) npm ci --no-audit --no-fund
@@ -59,7 +59,7 @@ test: check ## every check and every test (as root: with real kernel programs an
 conformance: build ## both datapaths on N packets (default 1000000) drawn at random, SEED to see one again (as root)
 	@node dist/test/conformance/main.js '$(or $(N),1000000)' '$(SEED)'
 
-bench: build ## ns a packet beside a floor, steered against plain throughput, the agent's memory (as root)
+bench: build ## ns a packet and a look-up, steered against plain throughput, the agent's memory (as root; BENCH='matcher pipeline' without)
 	@node dist/bench/main.js $(BENCH)
 
 bench-save: build ## the same, kept in docs/reference/benchmarks.md

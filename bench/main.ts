@@ -7,13 +7,17 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { machineLine } from './machine.js';
+import { matcherReport } from './matcher-report.js';
 import { memoryReport } from './memory.js';
 import { packetReport } from './packet-report.js';
 import { measurePackets } from './packets.js';
+import { pipelineReport } from './pipeline-report.js';
 import { throughputReport } from './throughput.js';
 
-const BENCHMARKS = ['packets', 'throughput', 'memory'] as const;
+const BENCHMARKS = ['packets', 'pipeline', 'matcher', 'throughput', 'memory'] as const;
 type Benchmark = (typeof BENCHMARKS)[number];
+/** Those that run without root, too. */
+const FOR_EVERYBODY: readonly string[] = ['pipeline', 'matcher'];
 
 const USAGE = 64;
 const flag = (name: string): string[] => (args.includes(name) ? args.splice(args.indexOf(name), 1) : []);
@@ -38,6 +42,13 @@ function inOwnNamespace(benchmark: Benchmark): string {
 
 function bench(benchmark: Benchmark): string | Promise<string> {
   if (benchmark === 'packets') return inOwnNamespace(benchmark);
+  if (benchmark === 'pipeline')
+    return pipelineReport(quick ? { packets: 200, rounds: 1 } : { packets: 20_000, rounds: 31 }, progress('pipeline: round'));
+  if (benchmark === 'matcher')
+    return matcherReport(
+      quick ? { sizes: [1, 100], rounds: 1 } : { sizes: [1, 100, 16_384, 100_000, 1_000_000], rounds: 9 },
+      progress('matcher: table'),
+    );
   if (benchmark === 'throughput')
     return throughputReport(quick ? { turns: 1, seconds: 1 } : { turns: 3, seconds: 3 }, progress('throughput: turn'));
   return memoryReport(quick ? 0 : 10_000);
@@ -62,14 +73,17 @@ const quick = flag('--quick').length > 0;
 const inside = option('--inside');
 const save = option('--save');
 const unknown = args.filter((name) => !(BENCHMARKS as readonly string[]).includes(name));
+const wanted = BENCHMARKS.filter((name) => args.length === 0 || args.includes(name));
 
 if (inside !== undefined) {
   process.stdout.write(`${packetReport(quick ? measurePackets(20, 2, () => {}) : measurePackets(500, 40, progress('packets: turn')))}\n`);
 } else if (unknown.length > 0) {
   process.stderr.write(`bench: no benchmark ${unknown.join(', ')}; there are ${BENCHMARKS.join(', ')}\n`);
   process.exitCode = USAGE;
-} else if (process.getuid?.() !== 0) {
-  process.stderr.write('bench: it needs root, to make network namespaces and load BPF programs (try `sudo make bench`)\n');
+} else if (process.getuid?.() !== 0 && wanted.some((name) => !FOR_EVERYBODY.includes(name))) {
+  process.stderr.write(
+    `bench: it needs root, to make network namespaces and load BPF programs (try \`sudo make bench\`); only ${FOR_EVERYBODY.join(' and ')} do not\n`,
+  );
   process.exitCode = 69;
 } else {
   const said: string[] = [];
@@ -78,8 +92,7 @@ if (inside !== undefined) {
     process.stdout.write(`${text}\n`);
   };
   say(machineLine());
-  for (const name of BENCHMARKS) {
-    if (args.length > 0 && !args.includes(name)) continue;
+  for (const name of wanted) {
     say('');
     say(await bench(name));
   }

@@ -1,6 +1,7 @@
 /** The packet figures as a table. */
 
-import { CASES, type Measured, type PacketFigures, SELECTOR_COUNTS } from './packets.js';
+import { CASES, SELECTOR_COUNTS } from './node.js';
+import type { Measured, PacketFigures } from './packets.js';
 
 const FIRST_COLUMN = 26;
 const COLUMN = 18;

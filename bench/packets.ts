@@ -12,18 +12,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bytesOf, CAST, frame } from '../datapath/cast.js';
+import { CAST, frame } from '../datapath/cast.js';
 import { type KernelDatapath, openKernelDatapath, type PreparedRun, prepareRun } from '../datapath/index.js';
 import { unmount } from '../datapath/libc.js';
-import { ENDPOINT_FLAG, PEER_FLAG, type TypedMaps, typedMaps } from '../maps/index.js';
+import { type TypedMaps, typedMaps } from '../maps/index.js';
 import { loadFloor } from './floor.js';
 import { PROJECT } from './machine.js';
+import { CASES, type Case, furnish, type Interfaces, SELECTOR_COUNTS, type SelectorCount, select } from './node.js';
 import { median, quantile } from './statistics.js';
-
-export const SELECTOR_COUNTS = [1, 100, 16_384] as const;
-export const CASES = ['no match', 'first packet', 'established', 'decapsulation'] as const;
-export type Case = (typeof CASES)[number];
-export type SelectorCount = (typeof SELECTOR_COUNTS)[number];
 
 export interface Measured {
   /** Median, ns, the measuring's own cost taken off. */
@@ -41,8 +37,6 @@ export interface PacketFigures {
   readonly runs: number;
 }
 
-const VPN = 1;
-const FIREWALL = 2;
 const FIRST_SOURCE_PORT = 1024;
 /** Bytes of Ethernet, then of IPv4, before the source port. */
 const SOURCE_PORT_AT = 14 + 20;
@@ -51,7 +45,7 @@ const selected = frame({ from: CAST.client, to: CAST.server, protocol: 'tcp', pa
 const unselected = frame({ from: CAST.client, to: '198.51.100.7', protocol: 'tcp', payload: 'x'.repeat(64) });
 
 /** Two pods of one node, so that the output of one is the input of the other; returns their interfaces. */
-function buildNode(): { readonly vpn: number; readonly firewall: number } {
+function buildNode(): Interfaces {
   const sh = (command: string) => execFileSync('/bin/sh', ['-ec', command], { encoding: 'utf8' });
   sh(`
     ip link set lo up
@@ -71,10 +65,10 @@ interface Setting {
   readonly datapath: KernelDatapath;
   /** Its own, with a bpffs mounted on it. */
   readonly directory: string;
-  readonly interfaces: { readonly vpn: number; readonly firewall: number };
+  readonly interfaces: Interfaces;
 }
 
-function openSetting(interfaces: Setting['interfaces']): Setting {
+function openSetting(interfaces: Interfaces): Setting {
   const directory = mkdtempSync(join(tmpdir(), 'sfc-bench-'));
   const datapath = openKernelDatapath({
     object: join(PROJECT, 'dist/datapath/kernel/sfc.bpf.o'),
@@ -82,27 +76,7 @@ function openSetting(interfaces: Setting['interfaces']): Setting {
     port: 7081,
   });
   const maps = typedMaps(datapath.store);
-  const endpoint = (ifindex: number, id: number, address: string, flags: number) =>
-    maps.endpoint.set(
-      { ifindex },
-      { id, flags: ENDPOINT_FLAG.ipv4 | flags, mtu: 1500, generation: 1, ipv4: bytesOf(address).slice(0, 4), ipv6: new Uint8Array(16) },
-    );
-  endpoint(interfaces.vpn, VPN, CAST.vpn, ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts);
-  endpoint(interfaces.firewall, FIREWALL, CAST.firewall, 0);
-  maps.peer.set({ prefix_len: 32 + 16, family: 1, address: bytesOf('10.244.0.0') }, { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates });
-  maps.sfcbackend.set({ slot: 0 }, { address: bytesOf(CAST.firewall), family: 1 });
-  maps.sfcpath.set(
-    { path: 0x101 },
-    {
-      service_address: bytesOf('10.96.0.1'),
-      family: 1,
-      flags: 0,
-      failure_policy: 0,
-      affinity_timeout: 0,
-      backend_base: 0,
-      backend_slots: 1,
-    },
-  );
+  furnish(maps, interfaces);
   return { maps, datapath, interfaces, directory };
 }
 
@@ -111,24 +85,6 @@ function closeSetting({ datapath, directory }: Setting): void {
   datapath.close();
   unmount(directory);
   rmSync(directory, { recursive: true });
-}
-
-/** The one that matches, and others of the same endpoint with prefixes of every length from 9 to 32. */
-function select({ maps }: Setting, count: number): void {
-  const add = (address: Uint8Array, length: number, port: number) =>
-    maps.sfcselect.set(
-      { prefix_len: 64 + length, endpoint: VPN, family: 1, flags: 1, port, protocol: 6, address },
-      { cidr_prefix_len: length, path: 0x101 },
-    );
-  add(bytesOf('203.0.113.0'), 24, 0);
-  for (let n = 1; n < count; n++) {
-    const length = 9 + (n % 24);
-    const spread = Math.imul(n, 0x9e3779b1) >>> 0;
-    const network = (0x0a000000 | (spread & 0x00ffffff)) & (-1 << (32 - length));
-    const address = new Uint8Array(16);
-    new DataView(address.buffer).setInt32(0, network);
-    add(address, length, n % 2 === 0 ? 0 : 1 + (n % 60_000));
-  }
 }
 
 type Samples = Record<'nop' | 'add' | 'take' | Case, number[]>;
@@ -176,7 +132,7 @@ export function measurePackets(runs: number, turns: number, onProgress: (done: n
   const floor = loadFloor();
   const stages = SELECTOR_COUNTS.map((count) => {
     const setting = openSetting(interfaces);
-    select(setting, count);
+    select(setting.maps, count);
     const samples: Samples = { nop: [], add: [], take: [], 'no match': [], 'first packet': [], established: [], decapsulation: [] };
     return { count, setting, samples };
   });

@@ -5,9 +5,10 @@ import type { ByteOrder } from '../codec.js';
 import type { MapSpec } from '../layouts.js';
 import type { RawMap } from '../store.js';
 import type { LpmPrefix } from './entry-pool.js';
-import { LpmTrie, maskWord } from './lpm.js';
+import { LpmTrie } from './lpm.js';
 import { checkEntry, checkKey, mapFull } from './refusals.js';
 import { NONE } from './roots.js';
+import { maskWord } from './trie-nodes.js';
 
 const ADDRESS_BITS = 128;
 

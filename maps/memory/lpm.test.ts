@@ -5,55 +5,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LpmPrefix } from './entry-pool.js';
-import { LpmTrie, maskWord } from './lpm.js';
-
-type Words = readonly [number, number, number, number];
-
-class LinearScan {
-  readonly held = new Map<string, { readonly prefix: LpmPrefix; readonly value: number }>();
-
-  insert(prefix: LpmPrefix, value: number): void {
-    this.held.set(JSON.stringify(prefix), { prefix, value });
-  }
-
-  delete(prefix: LpmPrefix): boolean {
-    return this.held.delete(JSON.stringify(prefix));
-  }
-
-  lookup(s0: number, s1: number, words: Words, limit: number): number | undefined {
-    let best: { readonly prefix: LpmPrefix; readonly value: number } | undefined;
-    for (const candidate of this.held.values()) {
-      const { prefix } = candidate;
-      if (prefix.s0 !== s0 || prefix.s1 !== s1 || prefix.length > limit) continue;
-      const covered = canonical(s0, s1, words, prefix.length);
-      if (JSON.stringify(covered) === JSON.stringify(prefix) && prefix.length >= (best?.prefix.length ?? 0)) best = candidate;
-    }
-    return best?.value;
-  }
-}
-
-function canonical(s0: number, s1: number, [w0, w1, w2, w3]: Words, length: number): LpmPrefix {
-  return {
-    s0,
-    s1,
-    length,
-    w0: maskWord(w0, length),
-    w1: maskWord(w1, length - 32),
-    w2: maskWord(w2, length - 64),
-    w3: maskWord(w3, length - 96),
-  };
-}
-
-function bytesOf(value: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setUint32(4, value);
-  return bytes;
-}
-
-function valueAt(trie: LpmTrie, entry: number): number | undefined {
-  return entry === -1 ? undefined : trie.entries.valueWord(entry, 4);
-}
+import { bytesOf, canonical, generator, LinearScan, valueAt, type Words } from './cast.js';
+import { LpmTrie } from './lpm.js';
 
 /** Few bits that differ, at either end of each word, so that prefixes nest, fork and collide. */
 const word = fc.oneof(
@@ -102,21 +55,12 @@ describe.each([
 
 describe('a trie at the reference capacity', () => {
   const CAPACITY = 16384;
-  /** A linear congruential generator (Numerical Recipes): the same addresses in every run. */
-  function generator(seed: number): () => number {
-    let state = seed;
-    return () => {
-      state = (Math.imul(state, 1664525) + 1013904223) | 0;
-      return state;
-    };
-  }
-
   function filled(): { readonly trie: LpmTrie; readonly oracle: LinearScan } {
     const next = generator(3783);
     const trie = new LpmTrie('sfcselect', CAPACITY, 8);
     const oracle = new LinearScan();
     for (let index = 0; oracle.held.size < CAPACITY; index += 1) {
-      const prefix = canonical(next() >>> 22, 0, [next(), 0, 0, 0], (next() >>> 16) % 33);
+      const prefix = canonical(next(1024), 0, [next(2 ** 32) | 0, 0, 0, 0], next(33));
       trie.insert(prefix, bytesOf(index));
       oracle.insert(prefix, index);
     }
@@ -130,8 +74,8 @@ describe('a trie at the reference capacity', () => {
     const next = generator(1);
     let hits = 0;
     for (let probe = 0; probe < 500; probe += 1) {
-      const s0 = next() >>> 22;
-      const words: Words = [next(), 0, 0, 0];
+      const s0 = next(1024);
+      const words: Words = [next(2 ** 32) | 0, 0, 0, 0];
       const found = valueAt(trie, trie.lookup(s0, 0, ...words, 128));
       expect(found).toBe(oracle.lookup(s0, 0, words, 128));
       if (found !== undefined) hits += 1;

@@ -1,43 +1,50 @@
 /**
  * Longest-prefix match over a static part (two words, always matched in full) and an address of 128
- * bits. Each static part has its own path-compressed binary trie; nodes live in one Int32Array:
+ * bits. Each static part has its own binary trie (trie-nodes.ts); where it is dense, a fan takes a
+ * look-up through many nodes in one step (fans.ts).
  *
- *     word  0       1     2      3              4  5  6  7
- *           length  left  right  entry or NONE  w0 w1 w2 w3
- *
- * A node's words are zero past its length. A node without an entry is a fork and has two children.
  * Every update completes the new node before the one write that links it, so a look-up sees the trie
  * before the update or after it. Look-ups allocate nothing.
  */
 
 import { EntryPool, type LpmPrefix } from './entry-pool.js';
+import { Fans, PLACE_SHIFT, SLOT } from './fans.js';
 import { mapFull } from './refusals.js';
 import { NONE, RootTable } from './roots.js';
-
-const STRIDE = 8;
-const LEFT = 1;
-const ENTRY = 3;
-const WORDS = 4;
+import {
+  type Allocate,
+  allocateWords,
+  commonBits,
+  ENTRY,
+  FAN_BITS_MASK,
+  FAN_BITS_SHIFT,
+  FAN_PLACE_SHIFT,
+  LEFT,
+  LENGTH_MASK,
+  STRIDE,
+  TrieNodes,
+  wordAt,
+} from './trie-nodes.js';
 
 export class LpmTrie {
   readonly name: string;
   readonly capacity: number;
   /** Prefix and value of each entry, by the index that `lookup` returns. */
   readonly entries: EntryPool;
-  readonly #roots = new RootTable();
-  #nodes = new Int32Array(64 * STRIDE);
-  /** Nodes that were ever in use. */
-  #reach = 0;
-  /** First free node; the next stands in its LEFT word. */
-  #free = NONE;
+  readonly #roots: RootTable;
+  readonly #nodes: TrieNodes;
+  readonly #fans: Fans;
   #size = 0;
 
   /** `valueSize` in bytes. */
-  constructor(name: string, capacity: number, valueSize: number) {
+  constructor(name: string, capacity: number, valueSize: number, allocate: Allocate = allocateWords) {
     this.name = name;
     this.capacity = capacity;
     // One slot to spare: a replacement is written beside the entry it replaces, also in a full map.
     this.entries = new EntryPool(valueSize, capacity + 1);
+    this.#roots = new RootTable(allocate);
+    this.#nodes = new TrieNodes(allocate);
+    this.#fans = new Fans(this.#nodes, allocate);
   }
 
   get size(): number {
@@ -49,17 +56,27 @@ export class LpmTrie {
    * bits, or -1. Words are big-endian 32-bit values, signed or unsigned.
    */
   lookup(s0: number, s1: number, w0: number, w1: number, w2: number, w3: number, limit: number): number {
-    const nodes = this.#nodes;
+    const nodes = this.#nodes.words;
+    const slots = this.#fans.slots;
     let node = this.#roots.find(s0 | 0, s1 | 0);
     let best = NONE;
     while (node !== NONE) {
       const at = node * STRIDE;
-      const length = nodes[at] as number;
+      const head = nodes[at] as number;
+      const length = head & LENGTH_MASK;
       if (length > limit || commonBits(nodes, at, w0, w1, w2, w3) < length) break;
       const entry = nodes[at + ENTRY] as number;
       if (entry !== NONE) best = entry;
-      if (length === 128) break;
-      node = nodes[at + LEFT + bitAt(length, w0, w1, w2, w3)] as number;
+      const rest = wordAt(length, w0, w1, w2, w3) << (length & 31);
+      const bits = (head >>> FAN_BITS_SHIFT) & FAN_BITS_MASK;
+      if (bits !== 0 && length + bits <= limit) {
+        const slot = ((head >>> FAN_PLACE_SHIFT) << PLACE_SHIFT) + (rest >>> (32 - bits)) * SLOT;
+        const passed = slots[slot] as number;
+        if (passed !== NONE) best = passed;
+        node = slots[slot + 1] as number;
+      } else {
+        node = nodes[at + LEFT + (rest >>> 31)] as number;
+      }
     }
     return best;
   }
@@ -73,36 +90,37 @@ export class LpmTrie {
   /** Adds or replaces. Throws `MAP_FULL`, with nothing changed, when a new prefix has no room. */
   insert(prefix: LpmPrefix, value: Uint8Array): void {
     if (this.#size >= this.capacity && this.find(prefix) === NONE) throw mapFull(this.name, this.capacity);
-    const { length, w0, w1, w2, w3 } = prefix;
+    const nodes = this.#nodes;
+    const { length } = prefix;
     const entry = this.entries.take(prefix, value);
     let parent = NONE;
     let side = 0;
     let node = this.#roots.find(prefix.s0, prefix.s1);
     let common = 0;
     while (node !== NONE) {
-      const at = node * STRIDE;
-      const nodeLength = this.#nodes[at] as number;
-      common = Math.min(commonBits(this.#nodes, at, w0, w1, w2, w3), length, nodeLength);
+      const nodeLength = nodes.length(node);
+      common = nodes.common(node, prefix);
       if (common < nodeLength) break;
       if (nodeLength === length) {
-        this.#exchange(at, entry);
+        this.#exchange(node, prefix, entry);
         return;
       }
       parent = node;
-      side = bitAt(nodeLength, w0, w1, w2, w3);
-      node = this.#nodes[at + LEFT + side] as number;
+      side = bitAt(prefix, nodeLength);
+      node = nodes.child(node, side);
     }
     // `node` is now nothing, or a node that the new prefix covers, or one that departs from it at `common`.
-    const leaf = this.#take(length, prefix, entry);
+    const leaf = nodes.take(length, prefix, entry);
     let top = leaf;
     if (node !== NONE) {
       if (common < length) {
-        top = this.#take(common, prefix, NONE);
-        this.#nodes[top * STRIDE + LEFT + bitAt(common, w0, w1, w2, w3)] = leaf;
+        top = nodes.take(common, prefix, NONE);
+        nodes.setChild(top, bitAt(prefix, common), leaf);
       }
-      this.#nodes[top * STRIDE + LEFT + this.#nodeBit(node, common)] = node;
+      nodes.setChild(top, nodes.bit(node, common), node);
     }
     this.#link(prefix, parent, side, top);
+    this.#refresh(prefix);
     this.#size += 1;
   }
 
@@ -111,97 +129,57 @@ export class LpmTrie {
     const entry = this.find(prefix);
     if (entry === NONE) return false;
     const nodes = this.#nodes;
-    const { w0, w1, w2, w3 } = prefix;
     let grandparent = NONE;
     let parentSide = 0;
     let parent = NONE;
     let side = 0;
     let node = this.#roots.find(prefix.s0, prefix.s1);
-    while (nodes[node * STRIDE + ENTRY] !== entry) {
+    while (nodes.entry(node) !== entry) {
       grandparent = parent;
       parentSide = side;
       parent = node;
-      side = bitAt(nodes[node * STRIDE] as number, w0, w1, w2, w3);
-      node = nodes[node * STRIDE + LEFT + side] as number;
+      side = bitAt(prefix, nodes.length(node));
+      node = nodes.child(node, side);
     }
-    const left = nodes[node * STRIDE + LEFT] as number;
-    const right = nodes[node * STRIDE + LEFT + 1] as number;
-    if (left !== NONE && right !== NONE) {
-      nodes[node * STRIDE + ENTRY] = NONE;
-    } else if (left === NONE && right === NONE && parent !== NONE && nodes[parent * STRIDE + ENTRY] === NONE) {
-      // The parent was a fork: without this node its other child takes its place.
-      this.#link(prefix, grandparent, parentSide, nodes[parent * STRIDE + LEFT + 1 - side] as number);
-      this.#release(parent);
-      this.#release(node);
-    } else {
-      this.#link(prefix, parent, side, left === NONE ? right : left);
-      this.#release(node);
-    }
+    const left = nodes.child(node, 0);
+    const right = nodes.child(node, 1);
+    const fork = left !== NONE && right !== NONE;
+    // A parent that is a fork goes with its child: the other child takes its place.
+    const both = left === NONE && right === NONE && parent !== NONE && nodes.entry(parent) === NONE;
+    if (fork) nodes.setEntry(node, NONE);
+    else if (both) this.#link(prefix, grandparent, parentSide, nodes.child(parent, 1 - side));
+    else this.#link(prefix, parent, side, left === NONE ? right : left);
+    this.#refresh(prefix);
+    if (!fork) this.#release(node);
+    if (both) this.#release(parent);
     this.entries.release(entry);
     this.#size -= 1;
     return true;
   }
 
-  #exchange(at: number, entry: number): void {
-    const old = this.#nodes[at + ENTRY] as number;
-    this.#nodes[at + ENTRY] = entry;
+  #exchange(node: number, prefix: LpmPrefix, entry: number): void {
+    const old = this.#nodes.entry(node);
+    this.#nodes.setEntry(node, entry);
+    this.#refresh(prefix);
     if (old === NONE) this.#size += 1;
     else this.entries.release(old);
   }
 
   #link(prefix: LpmPrefix, parent: number, side: number, node: number): void {
     if (parent === NONE) this.#roots.set(prefix.s0, prefix.s1, node);
-    else this.#nodes[parent * STRIDE + LEFT + side] = node;
+    else this.#nodes.setChild(parent, side, node);
   }
 
-  #nodeBit(node: number, index: number): number {
-    return ((this.#nodes[node * STRIDE + WORDS + (index >>> 5)] as number) >>> (31 - (index & 31))) & 1;
-  }
-
-  /** A node of the first `length` bits of `prefix`, without children. */
-  #take(length: number, prefix: LpmPrefix, entry: number): number {
-    let node = this.#free;
-    if (node === NONE) {
-      node = this.#reach;
-      this.#reach += 1;
-      if (this.#reach * STRIDE > this.#nodes.length) {
-        const grown = new Int32Array(this.#nodes.length * 2);
-        grown.set(this.#nodes);
-        this.#nodes = grown;
-      }
-    } else {
-      this.#free = this.#nodes[node * STRIDE + LEFT] as number;
-    }
-    const { w0, w1, w2, w3 } = prefix;
-    const words = [maskWord(w0, length), maskWord(w1, length - 32), maskWord(w2, length - 64), maskWord(w3, length - 96)];
-    this.#nodes.set([length, NONE, NONE, entry, ...words], node * STRIDE);
-    return node;
+  #refresh(prefix: LpmPrefix): void {
+    this.#fans.refresh(this.#roots.find(prefix.s0, prefix.s1), prefix);
   }
 
   #release(node: number): void {
-    this.#nodes[node * STRIDE + LEFT] = this.#free;
-    this.#free = node;
+    this.#fans.drop(node);
+    this.#nodes.release(node);
   }
 }
 
-/** The first `bits` bits of a word, as a signed word; none for 0 and below, all for 32 and above. */
-export function maskWord(word: number, bits: number): number {
-  if (bits <= 0) return 0;
-  return bits >= 32 ? word | 0 : word & (-1 << (32 - bits));
-}
-
-/** Leading bits that the node's words share with the address, counting the node's zeros past its length. */
-function commonBits(nodes: Int32Array, at: number, w0: number, w1: number, w2: number, w3: number): number {
-  let difference = (nodes[at + WORDS] as number) ^ w0;
-  if (difference !== 0) return Math.clz32(difference);
-  difference = (nodes[at + WORDS + 1] as number) ^ w1;
-  if (difference !== 0) return 32 + Math.clz32(difference);
-  difference = (nodes[at + WORDS + 2] as number) ^ w2;
-  if (difference !== 0) return 64 + Math.clz32(difference);
-  return 96 + Math.clz32((nodes[at + WORDS + 3] as number) ^ w3);
-}
-
-function bitAt(index: number, w0: number, w1: number, w2: number, w3: number): number {
-  const word = index < 64 ? (index < 32 ? w0 : w1) : index < 96 ? w2 : w3;
-  return (word >>> (31 - (index & 31))) & 1;
+function bitAt({ w0, w1, w2, w3 }: LpmPrefix, index: number): number {
+  return (wordAt(index, w0, w1, w2, w3) >>> (31 - (index & 31))) & 1;
 }

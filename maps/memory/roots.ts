@@ -1,5 +1,7 @@
 /** Static part (two words) to the root of its trie: open addressing with linear probing. */
 
+import type { Allocate } from './trie-nodes.js';
+
 /** No node: also the mark of a static part whose trie has become empty. */
 export const NONE = -1;
 /** A slot that was never used, where probing ends. */
@@ -10,9 +12,15 @@ const STRIDE = 4;
 
 export class RootTable {
   /** Replaced as a whole when it grows, so that a look-up sees either the old table or the new one. */
-  #slots = emptySlots(16);
+  #slots: Int32Array;
   /** Slots that are not FREE; those of emptied tries stay until the next growth. */
   #used = 0;
+  readonly #allocate: Allocate;
+
+  constructor(allocate: Allocate) {
+    this.#allocate = allocate;
+    this.#slots = emptySlots(16, allocate);
+  }
 
   /** Root of the trie under (s0, s1), or NONE. Words are signed. */
   find(s0: number, s1: number): number {
@@ -44,7 +52,7 @@ export class RootTable {
     for (let at = 0; at < old.length; at += STRIDE) if ((old[at + 2] as number) >= 0) live += 1;
     let size = 16;
     while (size < (live + 1) * 4) size *= 2;
-    const slots = emptySlots(size);
+    const slots = emptySlots(size, this.#allocate);
     for (let at = 0; at < old.length; at += STRIDE) {
       if ((old[at + 2] as number) < 0) continue;
       const to = locate(slots, old[at] as number, old[at + 1] as number);
@@ -55,18 +63,17 @@ export class RootTable {
   }
 }
 
-function emptySlots(count: number): Int32Array {
-  const slots = new Int32Array(count * STRIDE);
+function emptySlots(count: number, allocate: Allocate): Int32Array {
+  const slots = allocate(count * STRIDE);
   for (let at = 2; at < slots.length; at += STRIDE) slots[at] = FREE;
   return slots;
 }
 
 /** Offset of the slot that holds (s0, s1), else of the FREE slot where it would go. Never full. */
 function locate(slots: Int32Array, s0: number, s1: number): number {
-  const mask = slots.length / STRIDE - 1;
-  let hash = Math.imul(s0, 0x9e3779b1) ^ Math.imul(s1, 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  let slot = (hash ^ (hash >>> 13)) & mask;
+  const mask = (slots.length >>> 2) - 1;
+  const hash = Math.imul(s0 ^ Math.imul(s1, 0x85ebca6b), 0x9e3779b1);
+  let slot = (hash ^ (hash >>> 16)) & mask;
   for (;;) {
     const at = slot * STRIDE;
     if (slots[at + 2] === FREE || (slots[at] === s0 && slots[at + 1] === s1)) return at;

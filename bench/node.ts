@@ -1,0 +1,61 @@
+/** The node that packets are measured on: two pods of it, one selected, a path of one function, selectors. */
+
+import { bytesOf, CAST } from '../datapath/cast.js';
+import { ENDPOINT_FLAG, PEER_FLAG, type TypedMaps } from '../maps/index.js';
+
+export const SELECTOR_COUNTS = [1, 100, 16_384] as const;
+export type SelectorCount = (typeof SELECTOR_COUNTS)[number];
+export const CASES = ['no match', 'first packet', 'established', 'decapsulation'] as const;
+export type Case = (typeof CASES)[number];
+
+/** Interfaces of the two pods. */
+export interface Interfaces {
+  readonly vpn: number;
+  readonly firewall: number;
+}
+
+const VPN = 1;
+const FIREWALL = 2;
+
+/** Writes pods, peers and path. */
+export function furnish(maps: TypedMaps, interfaces: Interfaces): void {
+  const endpoint = (ifindex: number, id: number, address: string, flags: number) =>
+    maps.endpoint.set(
+      { ifindex },
+      { id, flags: ENDPOINT_FLAG.ipv4 | flags, mtu: 1500, generation: 1, ipv4: bytesOf(address).slice(0, 4), ipv6: new Uint8Array(16) },
+    );
+  endpoint(interfaces.vpn, VPN, CAST.vpn, ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts);
+  endpoint(interfaces.firewall, FIREWALL, CAST.firewall, 0);
+  maps.peer.set({ prefix_len: 32 + 16, family: 1, address: bytesOf('10.244.0.0') }, { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates });
+  maps.sfcbackend.set({ slot: 0 }, { address: bytesOf(CAST.firewall), family: 1 });
+  maps.sfcpath.set(
+    { path: 0x101 },
+    {
+      service_address: bytesOf('10.96.0.1'),
+      family: 1,
+      flags: 0,
+      failure_policy: 0,
+      affinity_timeout: 0,
+      backend_base: 0,
+      backend_slots: 1,
+    },
+  );
+}
+
+/** Writes the selector that matches, and others of the same endpoint with prefixes of every length from 9 to 32. */
+export function select(maps: TypedMaps, count: number): void {
+  const add = (address: Uint8Array, length: number, port: number) =>
+    maps.sfcselect.set(
+      { prefix_len: 64 + length, endpoint: VPN, family: 1, flags: 1, port, protocol: 6, address },
+      { cidr_prefix_len: length, path: 0x101 },
+    );
+  add(bytesOf('203.0.113.0'), 24, 0);
+  for (let n = 1; n < count; n++) {
+    const length = 9 + (n % 24);
+    const spread = Math.imul(n, 0x9e3779b1) >>> 0;
+    const network = (0x0a000000 | (spread & 0x00ffffff)) & (-1 << (32 - length));
+    const address = new Uint8Array(16);
+    new DataView(address.buffer).setInt32(0, network);
+    add(address, length, n % 2 === 0 ? 0 : 1 + (n % 60_000));
+  }
+}
