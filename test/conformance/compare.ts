@@ -35,10 +35,16 @@ interface OnItsWay {
   readonly at: Name;
 }
 
+/** A packet that is put to a pod. */
+interface Question extends OnItsWay {
+  readonly way: Way;
+}
+
 /** Runs a story on both, from an empty state. */
 export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): Told {
   for (const stage of [kernel, userspace]) stage.clear();
   const before = [kernel.totals(), userspace.totals()];
+  let asked: Question | undefined;
   let last: OnItsWay | undefined;
   let packets = 0;
   for (const [at, step] of story.entries()) {
@@ -46,14 +52,15 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
       for (const stage of [kernel, userspace]) prepare(stage, step);
       continue;
     }
-    const asked = question(step, last);
-    if (asked === undefined || !canBeAsked(asked.bytes)) continue;
-    const run = (stage: Stage) => judged(stage.as(asked.at), asked.way, asked.bytes);
+    const next = question(step, last, asked);
+    if (next === undefined || !canBeAsked(next.bytes)) continue;
+    asked = next;
+    const run = (stage: Stage) => judged(stage.as(next.at), next.way, next.bytes);
     const [ours, theirs] = [run(kernel), run(userspace)];
     packets += 1;
     const difference = firstDifference(ours, theirs);
     if (difference !== undefined) return { difference: { at, ...difference }, packets, counted: {} };
-    last = ours.verdict === 'drop' ? undefined : { bytes: ours.bytes, at: asked.at };
+    last = ours.verdict === 'drop' ? undefined : { bytes: ours.bytes, at: next.at };
   }
   return { packets, ...comparedAtEnd({ kernel, userspace }, before, story.length) };
 }
@@ -65,11 +72,12 @@ function canBeAsked(bytes: Uint8Array): boolean {
 const LARGEST = 3400;
 
 const isPacketStep = (step: Step): step is PacketStep =>
-  step.do === 'packet' || step.do === 'deliver' || step.do === 'forward' || step.do === 'answer';
+  step.do === 'packet' || step.do === 'again' || step.do === 'deliver' || step.do === 'forward' || step.do === 'answer';
 
 /** Which packet a step puts to which pod; undefined where there is none to put. */
-function question(step: PacketStep, last: OnItsWay | undefined): (OnItsWay & { readonly way: Way }) | undefined {
+function question(step: PacketStep, last: OnItsWay | undefined, asked: Question | undefined): Question | undefined {
   if (step.do === 'packet') return { bytes: framed(step.packet), at: step.name, way: step.way };
+  if (step.do === 'again') return asked && { ...asked, bytes: spoiled(asked.bytes, step.spoil) };
   if (last === undefined) return undefined;
   if (step.do === 'forward') return { bytes: spoiled(last.bytes, step.spoil), at: last.at, way: 'sends' };
   if (step.do === 'answer') return { bytes: spoiled(turned(last.bytes), step.spoil), at: last.at, way: 'sends' };

@@ -22,8 +22,17 @@ function rarely<T extends object>(parts: { [Key in keyof T]-?: fc.Arbitrary<NonN
     .map(([many, order, record]) => Object.fromEntries(order.slice(0, many).map((key) => [key, record[key]])) as Partial<T>);
 }
 
+/** Where a byte decides something in a wrapped packet: TOS, source, port, Geneve, NSH, path, inner version and length. */
+const TELLING = [1, 12, 21, 28, 29, 31, 34, 35, 40, 41, 42, 43, 46, 47, 48, 51];
 const spoil: fc.Arbitrary<Spoil> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('byte' as const), at: fc.nat({ max: 100 }), value: fc.nat({ max: 255 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('byte' as const),
+      at: fc.oneof(fc.nat({ max: 100 }), fc.constantFrom(...TELLING)),
+      value: fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(0, 1, 2, 0x42, 0x82, 0xc2)),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), bytes: fc.nat({ max: 60 }) }) },
 );
 /** Mostly none. */
@@ -135,6 +144,9 @@ const packet: fc.Arbitrary<Draft> = fc
 const cidr = fc.constantFrom(
   ...[
     '0.0.0.0/0',
+    '0.0.0.0/0',
+    '203.0.113.0/24',
+    '0.0.0.0/0',
     '203.0.113.0/24',
     '203.0.113.8/29',
     '203.0.113.10/32',
@@ -145,7 +157,12 @@ const cidr = fc.constantFrom(
     '192.168.0.0/16',
   ],
 );
-const match = { name: pods, cidr, protocol: fc.constantFrom('tcp' as const, 'udp' as const), port: fc.constantFrom(0, 80, 443) };
+const match = {
+  name: fc.constantFrom<Name>('vpn', 'vpn', 'firewall', 'firewall', 'proxy', 'destination'),
+  cidr,
+  protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+  port: fc.constantFrom(0, 80, 443),
+};
 
 const doing = <const Do extends Step['do']>(what: Do) => fc.constant(what);
 const or = <T>(weight: number, arbitrary: fc.Arbitrary<T>): fc.WeightedArbitrary<T> => ({ weight, arbitrary });
@@ -195,6 +212,14 @@ const arrival: fc.Arbitrary<Step> = fc
   .tuple(pods, packet, wrap)
   .map(([name, inner, outer]) => ({ do: 'packet', name, way: 'receives', packet: { ...inner, wrap: { ...outer, to: name } } }));
 
+/** Two selectors of one prefix: all ports and an exact one. */
+const rivals: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(fc.record({ do: doing('select'), ...match, port: fc.constantFrom(80, 443), spi, si: fc.constantFrom(1, 2) }), spi)
+  .map(([exact, other]) => [exact, { ...exact, spi: other, port: 0 }]);
+
+/** What a wrapped packet has when it comes by a longer way: another NSH TTL. */
+const another = fc.constantFrom(0x42, 0x82, 0xc2).map((value) => ({ spoil: [{ kind: 'byte' as const, at: 41, value }] }));
+
 /** What packets do. */
 const traffic: fc.Arbitrary<Step> = fc.oneof(
   or(3, arrival),
@@ -215,6 +240,10 @@ const traffic: fc.Arbitrary<Step> = fc.oneof(
       .map(([to, changes]) => ({ do: 'deliver' as const, ...to, ...changes })),
   ),
   or(
+    3,
+    fc.oneof(spoils, another).map((changes) => ({ do: 'again' as const, ...changes })),
+  ),
+  or(
     4,
     spoils.map((changes) => ({ do: 'forward' as const, ...changes })),
   ),
@@ -224,10 +253,12 @@ const traffic: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
+const one = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => step.map((each) => [each]);
+
 /** Long enough for flows to begin, change hands and end. */
 export const story: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
     fc.constantFrom<readonly Step[]>(...Array.from({ length: 4 }, () => [{ do: 'walkthrough' as const }]), []),
-    fc.array(fc.oneof(or(5, preparation), or(24, traffic)), { minLength: 1, maxLength: 60, size: 'max' }),
+    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(50, one(traffic))), { minLength: 1, maxLength: 60, size: 'max' }),
   )
-  .map(([beginning, steps]) => [...beginning, ...steps]);
+  .map(([beginning, steps]) => [...beginning, ...steps.flat()]);

@@ -160,6 +160,8 @@ export const STEPS = {
   /** The flow table loses what it knows of a pod. */
   evict: step('evict', { name }),
   packet: step('packet', { name, way: word('sends', 'receives'), packet }),
+  /** The packet that was asked about last comes once more, as the first of its flow does not. */
+  again: step('again', { spoil: spoils }),
   /** The last packet arrives: at the pod that it is addressed to, or at another. */
   deliver: step('deliver', { name: Type.Optional(name), spoil: spoils }),
   /** The pod that has it sends it on, as a function does. */
@@ -174,7 +176,7 @@ export const isStep = (value: unknown): value is Step => {
   return typeof kind === 'string' && Object.hasOwn(STEPS, kind) && Value.Check(STEPS[kind as Step['do']], value);
 };
 export type StepOf<Do extends Step['do']> = Extract<Step, { readonly do: Do }>;
-export type PacketStep = StepOf<'packet' | 'deliver' | 'forward' | 'answer'>;
+export type PacketStep = StepOf<'packet' | 'again' | 'deliver' | 'forward' | 'answer'>;
 export type Preparation = Exclude<Step, PacketStep>;
 export type Way = StepOf<'packet'>['way'];
 
