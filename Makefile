@@ -3,7 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build generate check format test conformance bench bench-save demo demo-clean clean
 
-BPF_SOURCES := $(wildcard datapath/kernel/bpf/*.c datapath/kernel/bpf/*.h)
+# Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
+BPF_DIRECTORY := datapath/kernel/bpf
+BPF_SOURCES := $(wildcard $(BPF_DIRECTORY)/*.c $(BPF_DIRECTORY)/*.h)
 BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
 FLOOR_OBJECT := dist/bench/floor.bpf.o
 BPF_CFLAGS = -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH))
@@ -32,7 +34,7 @@ build: setup ## compile the TypeScript and the BPF program to dist/
 
 $(BPF_OBJECT): $(BPF_SOURCES)
 	@mkdir -p $(@D)
-	@echo "compiling datapath/kernel/bpf/sfc.bpf.c"; $(CLANG) $(BPF_CFLAGS) -c datapath/kernel/bpf/sfc.bpf.c -o $@
+	@echo "compiling $(BPF_DIRECTORY)/sfc.bpf.c"; $(CLANG) $(BPF_CFLAGS) -c $(BPF_DIRECTORY)/sfc.bpf.c -o $@
 
 $(FLOOR_OBJECT): bench/floor.bpf.c
 	@mkdir -p $(@D)

@@ -4,7 +4,19 @@
  */
 
 import { formatAddress, parseAddress } from '../geneve/index.js';
-import { ENDPOINT_FLAG, type MapStore, PEER_FLAG, REASONS, type TypedMap, type TypedMaps, typedMaps } from '../maps/index.js';
+import {
+  ENDPOINT_FLAG,
+  FAMILY,
+  type MapStore,
+  PEER_FLAG,
+  PEER_STATIC_BITS,
+  REASONS,
+  SELECT_FLAG,
+  SELECT_STATIC_BITS,
+  type TypedMap,
+  type TypedMaps,
+  typedMaps,
+} from '../maps/index.js';
 
 export const CAST = {
   client: '192.168.77.5',
@@ -99,6 +111,38 @@ function clearMap<K, V>(map: TypedMap<K, V>): void {
   map.deleteMany([...map.entries()].map(([key]) => key));
 }
 
+/** Where a selector matches; by default every UDP packet. */
+export interface Match {
+  readonly cidr?: readonly [string, number];
+  readonly protocol?: number;
+  readonly port?: number;
+}
+
+const idOf = (name: Name): number => Object.keys(CAST).indexOf(name) + 1;
+
+function selectKey(name: Name, { cidr: [address, length] = ['0.0.0.0', 0], protocol = 17, port = 0 }: Match) {
+  const flags = SELECT_FLAG.egress;
+  return {
+    prefix_len: SELECT_STATIC_BITS + length,
+    endpoint: idOf(name),
+    family: FAMILY.ipv4,
+    flags,
+    port,
+    protocol,
+    address: bytesOf(address),
+  };
+}
+
+/** A slot of a table of backends: a pod, nobody, or an IPv6 address. */
+export type Backend = Name | 'nobody' | 'foreign';
+
+function backendOf(backend: Backend) {
+  if (backend === 'nobody') return { address: new Uint8Array(16), family: 0 };
+  return backend === 'foreign'
+    ? { address: bytesOf('fd00::1'), family: FAMILY.ipv6 }
+    : { address: bytesOf(CAST[backend]), family: FAMILY.ipv4 };
+}
+
 /** Packets of one node on one datapath. */
 export abstract class Stage {
   readonly maps: TypedMaps;
@@ -106,10 +150,7 @@ export abstract class Stage {
 
   constructor(store: MapStore) {
     this.maps = typedMaps(store);
-    this.maps.peer.set(
-      { prefix_len: 32 + 16, family: 1, address: bytesOf('10.244.0.0') },
-      { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates },
-    );
+    this.peer(['10.244.0.0', 16], PEER_FLAG.trusted | PEER_FLAG.decapsulates);
   }
 
   abstract close(): void;
@@ -117,8 +158,10 @@ export abstract class Stage {
   protected abstract policyChanged(): void;
   protected abstract process(program: 'from_pod' | 'to_pod', bytes: Uint8Array, ifindex: number): Omit<Outcome, 'counted'>;
 
-  /** Forgets everything but the peers. */
+  /** Back to the beginning, but for the counters. */
   clear(): void {
+    clearMap(this.maps.peer);
+    this.peer(['10.244.0.0', 16], PEER_FLAG.trusted | PEER_FLAG.decapsulates);
     clearMap(this.maps.sfcflow);
     clearMap(this.maps.sfcselect);
     clearMap(this.maps.sfcpath);
@@ -133,16 +176,20 @@ export abstract class Stage {
   }
 
   /** Puts a pod on stage: it sends and receives until the next is put there. */
-  pod(name: Name, settings: { id?: number; generation?: number; selects?: boolean } = {}): this {
+  pod(name: Name, settings: { id?: number; generation?: number; selects?: boolean | 'all-ports' | 'ports'; ipv4?: boolean } = {}): this {
+    const { selects = false, ipv4 = true } = settings;
     this.onStage = name;
     this.maps.endpoint.set(
       { ifindex: this.interfaceOf(name) },
       {
-        id: settings.id ?? Object.keys(CAST).indexOf(name) + 1,
-        flags: ENDPOINT_FLAG.ipv4 | (settings.selects ? ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts : 0),
+        id: settings.id ?? idOf(name),
+        flags:
+          (ipv4 ? ENDPOINT_FLAG.ipv4 : 0) |
+          (selects === true || selects === 'all-ports' ? ENDPOINT_FLAG.selectsAllPorts : 0) |
+          (selects === true || selects === 'ports' ? ENDPOINT_FLAG.selectsPorts : 0),
         mtu: 1500,
         generation: settings.generation ?? 1,
-        ipv4: bytesOf(CAST[name]).slice(0, 4),
+        ipv4: ipv4 ? bytesOf(CAST[name]).slice(0, 4) : new Uint8Array(4),
         ipv6: new Uint8Array(16),
       },
     );
@@ -150,18 +197,46 @@ export abstract class Stage {
     return this;
   }
 
-  /** A path with these backends, one slot each. */
-  path(spi: number, si: number, backends: readonly Name[], settings: { failurePolicy?: number } = {}): this {
-    const base = spi * 16 + si;
-    backends.forEach((name, index) => {
-      this.maps.sfcbackend.set({ slot: base + index }, { address: bytesOf(CAST[name]), family: 1 });
-    });
+  /** Takes a pod away; its flows stay until somebody ends them. */
+  gone(name: Name): this {
+    this.maps.endpoint.delete({ ifindex: this.interfaceOf(name) });
+    this.policyChanged();
+    return this;
+  }
+
+  /** The flow table loses what it knows of a pod. */
+  evict(name: Name): this {
+    const ifindex = this.interfaceOf(name);
+    this.maps.sfcflow.deleteMany([...this.maps.sfcflow.entries()].flatMap(([key]) => (key.ifindex === ifindex ? [key] : [])));
+    return this;
+  }
+
+  /** A range of outer addresses; without flags it is forgotten. */
+  peer([address, length]: readonly [string, number], flags: number | undefined): this {
+    const key = { prefix_len: PEER_STATIC_BITS + length, family: FAMILY.ipv4, address: bytesOf(address) };
+    if (flags === undefined) this.maps.peer.delete(key);
+    else this.maps.peer.set(key, { flags });
+    return this;
+  }
+
+  /** A path with these backends, one slot each; `base`: its slots begin there, and nothing is put into them. */
+  path(
+    spi: number,
+    si: number,
+    backends: readonly Backend[],
+    settings: { failurePolicy?: number; flags?: number; base?: number | undefined } = {},
+  ): this {
+    const base = settings.base ?? spi * 16 + si;
+    if (settings.base === undefined)
+      backends.forEach((backend, index) => {
+        this.maps.sfcbackend.set({ slot: base + index }, backendOf(backend));
+      });
     this.maps.sfcpath.set(
       { path: spi * 256 + si },
       {
         service_address: bytesOf('10.96.0.1'),
         family: 1,
-        flags: 0,
+        flags: settings.flags ?? 0,
         failure_policy: settings.failurePolicy ?? 0,
         affinity_timeout: 0,
         backend_base: base,
@@ -171,21 +246,19 @@ export abstract class Stage {
     return this;
   }
 
+  unpath(spi: number, si: number): this {
+    this.maps.sfcpath.delete({ path: spi * 256 + si });
+    return this;
+  }
+
   /** What a pod is selected for. */
-  selects(name: Name, spi: number, si: number, match: { cidr?: [string, number]; protocol?: number; port?: number } = {}): this {
-    const [address, length] = match.cidr ?? ['0.0.0.0', 0];
-    this.maps.sfcselect.set(
-      {
-        prefix_len: 64 + length,
-        endpoint: Object.keys(CAST).indexOf(name) + 1,
-        family: 1,
-        flags: 1,
-        port: match.port ?? 0,
-        protocol: match.protocol ?? 17,
-        address: bytesOf(address),
-      },
-      { cidr_prefix_len: length, path: spi * 256 + si },
-    );
+  selects(name: Name, spi: number, si: number, match: Match = {}): this {
+    this.maps.sfcselect.set(selectKey(name, match), { cidr_prefix_len: match.cidr?.[1] ?? 0, path: spi * 256 + si });
+    return this;
+  }
+
+  unselects(name: Name, match: Match = {}): this {
+    this.maps.sfcselect.delete(selectKey(name, match));
     return this;
   }
 

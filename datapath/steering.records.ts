@@ -119,6 +119,12 @@ export function steeringRecords(open: () => Stage): void {
       expect(stage.send(request)).toMatchObject({ verdict: 'pass', counted: { bypassed: 1 } });
     });
 
+    it('takes an instance that has no IPv4 address for none: the outer headers are IPv4', () => {
+      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1).path(1, 1, ['foreign']);
+      expect(stage.send(request)).toMatchObject({ verdict: 'drop', counted: { 'no-backend': 1 } });
+      expect(stage.maps.sfcflow.size()).toBe(0);
+    });
+
     it('drops on a path that is not there', () => {
       stage.pod('vpn', { selects: true }).selects('vpn', 9, 1);
       expect(stage.send(request)).toMatchObject({ verdict: 'drop', counted: { 'unknown-path': 1 } });

@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CAST, type Name, type Outcome, Stage } from '../cast.js';
@@ -13,6 +13,20 @@ import { type KernelDatapath, openKernelDatapath } from './open.js';
 import { type PreparedRun, prepareRun } from './test-run.js';
 
 export const OBJECT = resolve('dist/datapath/kernel/sfc.bpf.o');
+
+/**
+ * The program with `file` of its sources changed, compiled below `directory` as the Makefile compiles
+ * the real one. Returns the object's path.
+ */
+export function compileChanged(directory: string, file: string, change: (text: string) => string): string {
+  const sources = join(directory, 'bpf');
+  const object = join(sources, 'sfc.bpf.o');
+  cpSync('datapath/kernel/bpf', sources, { recursive: true });
+  writeFileSync(join(sources, file), change(readFileSync(join(sources, file), 'utf8')));
+  const { MAKEFLAGS: _, ...env } = process.env; // of the make that runs the tests
+  execFileSync('make', ['-s', `BPF_DIRECTORY=${sources}`, `BPF_OBJECT=${object}`, object], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  return object;
+}
 
 let interfaces: ReadonlyMap<Name, number> | undefined;
 
@@ -29,9 +43,9 @@ function interfaceOf(name: Name): number {
 }
 
 /** Opens a datapath of its own; leaves nothing behind when that fails. */
-function openIn(directory: string): KernelDatapath {
+function openIn(directory: string, object: string): KernelDatapath {
   try {
-    return openKernelDatapath({ object: OBJECT, pinDirectory: directory, port: 7081, capacities: { sfcflow: 1024 } });
+    return openKernelDatapath({ object, pinDirectory: directory, port: 7081, capacities: { sfcflow: 1024 } });
   } catch (error) {
     takeAway(directory);
     throw error;
@@ -44,7 +58,7 @@ function takeAway(directory: string): void {
 }
 
 /** Bytes of a frame: less than a page, which is all that BPF_PROG_TEST_RUN has room for. */
-const LARGEST = 3072;
+const LARGEST = 3584;
 const VERDICTS: Readonly<Record<number, string>> = { [-1]: 'pass', 2: 'drop', 7: 'redirect' };
 
 export class KernelStage extends Stage {
@@ -53,9 +67,9 @@ export class KernelStage extends Stage {
   /** By program and interface. */
   readonly #runs = new Map<string, PreparedRun>();
 
-  constructor() {
+  constructor(object = OBJECT) {
     const directory = mkdtempSync(join(tmpdir(), 'sfc-kernel-'));
-    const datapath = openIn(directory);
+    const datapath = openIn(directory, object);
     super(datapath.store);
     this.datapath = datapath;
     this.#directory = directory;

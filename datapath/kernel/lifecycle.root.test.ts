@@ -6,7 +6,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -15,7 +15,7 @@ import { ENDPOINT_FLAG, LAYOUT_VERSION, MAP_NAMES, REASONS, typedMaps } from '..
 import { bytesOf } from '../cast.js';
 import { enterFreshNetwork, unmount } from '../libc.js';
 import type { AttachMethod } from './attach.js';
-import { OBJECT } from './cast.js';
+import { compileChanged, OBJECT } from './cast.js';
 import { type KernelDatapath, type KernelOptions, openKernelDatapath } from './open.js';
 
 const POD_NAMESPACE = `sfc-test-${process.pid}-pod`;
@@ -135,21 +135,16 @@ describe('pinned state', () => {
 });
 
 describe('the object', () => {
-  /** The program's sources with a change, compiled. */
-  function compiled(header: string, change: (text: string) => string): string {
-    const sources = join(pins, '..', `${pins.split('/').pop()}-src`);
-    cpSync('datapath/kernel/bpf', sources, { recursive: true });
-    writeFileSync(join(sources, header), change(readFileSync(join(sources, header), 'utf8')));
-    const object = join(sources, 'sfc.bpf.o');
-    const include = `/usr/include/${run('cc', '-print-multiarch').trim()}`;
-    run('clang', '-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-I', include, '-c', join(sources, 'sfc.bpf.c'), '-o', object);
-    return object;
-  }
+  let directory: string;
 
-  afterEach(() => rmSync(join(pins, '..', `${pins.split('/').pop()}-src`), { recursive: true, force: true }));
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'sfc-object-'));
+  });
+
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
   it('whose structs drifted from the layouts is refused before it is loaded', () => {
-    const object = compiled('layouts.h', (text) =>
+    const object = compileChanged(directory, 'layouts.h', (text) =>
       text.replaceAll(/^_Static_assert.*;$/gm, '').replace('__u8 family;', '__u8 family, stowaway;'),
     );
     const error = refusal(() => start({ object }));
@@ -158,7 +153,7 @@ describe('the object', () => {
   });
 
   it('that the verifier refuses is refused with the end of its log', () => {
-    const object = compiled('sfc.bpf.c', (text) =>
+    const object = compileChanged(directory, 'sfc.bpf.c', (text) =>
       text.replace(
         '\tstruct sfcflow_value *flow;\n',
         '\tstruct sfcflow_value *flow = NULL;\n\tif (*(volatile __u8 *)(long)skb->data == 1) return 0;\n',

@@ -11,10 +11,10 @@ export class UserspaceStage extends Stage {
   readonly pipeline: Pipeline;
   #time = 1;
 
-  constructor() {
+  constructor(Behaviour = Pipeline) {
     const store = createMemoryStore({ sfcflow: 1024 });
     super(store);
-    this.pipeline = new Pipeline(store, { port: 7081 });
+    this.pipeline = new Behaviour(store, { port: 7081 });
   }
 
   close(): void {}

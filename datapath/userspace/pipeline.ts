@@ -260,7 +260,7 @@ export class Pipeline {
       const hash = affinity ? this.#packet.clientHash() : this.#packet.flowHash();
       const chosen = slots === 0 ? 0 : view.getUint32(at + PATH.backend_base, this.#little) + (hash % slots);
       const backend = chosen * sfcbackend.stride;
-      if (slots === 0 || chosen >= sfcbackend.capacity || sfcbackend.view.getUint8(backend + BACKEND.family) === 0) {
+      if (slots === 0 || chosen >= sfcbackend.capacity || sfcbackend.view.getUint8(backend + BACKEND.family) !== FAMILY.ipv4) {
         const bypass = view.getUint8(at + PATH.failure_policy) === FAILURE_POLICY.bypass;
         this.#hop = bypass ? HOP.plain : HOP.drop;
         this.#reason = bypass ? 'bypassed' : 'no-backend';

@@ -1,17 +1,18 @@
 /** Lets the same story happen on both datapaths and tells the first difference. */
 
-import { CAST, frame, NAME_OF, type Name, type Outcome, type Stage } from '../../datapath/cast.js';
-import { encapsulate, type IpAddress, parseAddress, type Si, type Spi } from '../../geneve/index.js';
-import type { SfcflowKey, SfcflowValue } from '../../maps/index.js';
-import type { Draft, Spoil, Step, Way, Wrap } from './steps.js';
+import { CAST, NAME_OF, type Name, type Outcome, type Stage } from '../../datapath/cast.js';
+import { FAILURE_POLICY, PATH_FLAG, PEER_FLAG, type SfcflowKey, type SfcflowValue } from '../../maps/index.js';
+import { ETHERNET, framed, isIpv6, spoiled, turned } from './packets.js';
+import { type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
 
-const ETHERNET = 14;
-const IPV6_ETHERTYPE = 0x86dd;
+/** In what the datapaths may differ. */
+export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows'] as const;
+export type Aspect = (typeof ASPECTS)[number];
 
 export interface Difference {
   /** Index of the step, or the number of steps where the states differ at the end. */
   readonly at: number;
-  readonly what: string;
+  readonly what: Aspect;
   readonly kernel: unknown;
   readonly userspace: unknown;
 }
@@ -24,8 +25,8 @@ export interface Rivals {
 export interface Told {
   readonly difference: Difference | undefined;
   readonly packets: number;
-  /** Reasons that were counted. */
-  readonly reasons: ReadonlySet<string>;
+  /** Packets by reason, where there is no difference. */
+  readonly counted: Readonly<Record<string, number>>;
 }
 
 /** A packet on its way, and the pod that it has come from or to. */
@@ -34,36 +35,49 @@ interface OnItsWay {
   readonly at: Name;
 }
 
+/** A packet that is put to a pod. */
+interface Question extends OnItsWay {
+  readonly way: Way;
+}
+
 /** Runs a story on both, from an empty state. */
 export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): Told {
   for (const stage of [kernel, userspace]) stage.clear();
   const before = [kernel.totals(), userspace.totals()];
-  const reasons = new Set<string>();
+  let asked: Question | undefined;
   let last: OnItsWay | undefined;
   let packets = 0;
   for (const [at, step] of story.entries()) {
-    if (step.do === 'pod' || step.do === 'path' || step.do === 'select') {
+    if (!isPacketStep(step)) {
       for (const stage of [kernel, userspace]) prepare(stage, step);
       continue;
     }
-    const asked = question(step, last);
-    // BPF_PROG_TEST_RUN refuses less than a whole IP header (EINVAL), so nothing can be asked about it.
-    if (asked === undefined || asked.bytes.length < ETHERNET + (isIpv6(asked.bytes) ? 40 : 20)) continue;
-    const run = (stage: Stage) => judged(stage.as(asked.at).pass(asked.way, asked.bytes));
+    const next = question(step, last, asked);
+    if (next === undefined || !canBeAsked(next.bytes)) continue;
+    asked = next;
+    const run = (stage: Stage) => judged(stage.as(next.at), next.way, next.bytes);
     const [ours, theirs] = [run(kernel), run(userspace)];
     packets += 1;
     const difference = firstDifference(ours, theirs);
-    if (difference !== undefined) return { difference: { at, ...difference }, packets, reasons };
-    last = ours.verdict === 'drop' ? undefined : { bytes: ours.bytes, at: asked.at };
+    if (difference !== undefined) return { difference: { at, ...difference }, packets, counted: {} };
+    last = ours.verdict === 'drop' ? undefined : { bytes: ours.bytes, at: next.at };
   }
-  return { difference: differenceAtEnd({ kernel, userspace }, before, reasons, story.length), packets, reasons };
+  return { packets, ...comparedAtEnd({ kernel, userspace }, before, story.length) };
 }
 
-type PacketStep = Exclude<Step, { do: 'pod' | 'path' | 'select' }>;
+/** BPF_PROG_TEST_RUN refuses less than a whole IP header, and more than fits a page beside the kernel's own (EINVAL). */
+function canBeAsked(bytes: Uint8Array): boolean {
+  return bytes.length >= ETHERNET + (isIpv6(bytes) ? 40 : 20) && bytes.length <= LARGEST;
+}
+const LARGEST = 3400;
+
+const isPacketStep = (step: Step): step is PacketStep =>
+  step.do === 'packet' || step.do === 'again' || step.do === 'deliver' || step.do === 'forward' || step.do === 'answer';
 
 /** Which packet a step puts to which pod; undefined where there is none to put. */
-function question(step: PacketStep, last: OnItsWay | undefined): (OnItsWay & { readonly way: Way }) | undefined {
+function question(step: PacketStep, last: OnItsWay | undefined, asked: Question | undefined): Question | undefined {
   if (step.do === 'packet') return { bytes: framed(step.packet), at: step.name, way: step.way };
+  if (step.do === 'again') return asked && { ...asked, bytes: spoiled(asked.bytes, step.spoil) };
   if (last === undefined) return undefined;
   if (step.do === 'forward') return { bytes: spoiled(last.bytes, step.spoil), at: last.at, way: 'sends' };
   if (step.do === 'answer') return { bytes: spoiled(turned(last.bytes), step.spoil), at: last.at, way: 'sends' };
@@ -77,44 +91,69 @@ function podAt(bytes: Uint8Array): Name | undefined {
   return (Object.keys(CAST) as Name[]).find((name) => CAST[name] === text);
 }
 
-/** The packet with its ends exchanged; no more than an answer has to be here. */
-function turned(bytes: Uint8Array): Uint8Array {
-  const out = Uint8Array.from(bytes);
-  if (bytes.length < ETHERNET + 20) return bytes;
-  const ip = ETHERNET;
-  const transport = ip + ((bytes[ip] ?? 0) & 0x0f) * 4;
-  out.set(bytes.subarray(ip + 12, ip + 16), ip + 16);
-  out.set(bytes.subarray(ip + 16, ip + 20), ip + 12);
-  if (transport + 4 <= bytes.length) {
-    out.set(bytes.subarray(transport, transport + 2), transport + 2);
-    out.set(bytes.subarray(transport + 2, transport + 4), transport);
-  }
-  return out;
+const PROTOCOL = { tcp: 6, udp: 17 } as const;
+const SELECTS = { nothing: false, both: true, 'all-ports': 'all-ports', ports: 'ports' } as const;
+
+function matchOf({ cidr, protocol, port = 0 }: Extract<Preparation, { do: 'select' | 'unselect' }>) {
+  return { cidr: prefixOf(cidr), protocol: PROTOCOL[protocol], port };
 }
 
-const isIpv6 = (bytes: Uint8Array): boolean => (bytes[ETHERNET] ?? 0) >> 4 === 6;
+function prefixOf(cidr: string): readonly [string, number] {
+  const [address = '', length] = cidr.split('/');
+  return [address, Number(length)];
+}
 
-function prepare(stage: Stage, step: Exclude<Step, PacketStep>): void {
-  if (step.do === 'pod') stage.pod(step.name, { generation: step.generation, selects: step.selects });
-  else if (step.do === 'path') stage.path(step.spi, step.si, step.backends, { failurePolicy: step.failurePolicy });
-  else stage.selects(step.name, step.spi, step.si, { cidr: [...step.cidr], protocol: step.protocol, port: step.port });
+function prepare(stage: Stage, step: Preparation): void {
+  switch (step.do) {
+    case 'walkthrough':
+      for (const each of WALKTHROUGH) prepare(stage, each);
+      return;
+    case 'pod':
+      stage.pod(step.name, { generation: step.generation, selects: SELECTS[step.selects], ipv4: step.ipv4 ?? true });
+      return;
+    case 'gone':
+      stage.gone(step.name);
+      return;
+    case 'select':
+      stage.selects(step.name, step.spi, step.si, matchOf(step));
+      return;
+    case 'unselect':
+      stage.unselects(step.name, matchOf(step));
+      return;
+    case 'path':
+      stage.path(step.spi, step.si, step.backends, {
+        failurePolicy: step.bypass ? FAILURE_POLICY.bypass : FAILURE_POLICY.drop,
+        flags: step.affinity ? PATH_FLAG.affinity : 0,
+        base: step.base,
+      });
+      return;
+    case 'unpath':
+      stage.unpath(step.spi, step.si);
+      return;
+    case 'peer':
+      stage.peer(prefixOf(step.cidr), (step.trusted ? PEER_FLAG.trusted : 0) | (step.decapsulates ? PEER_FLAG.decapsulates : 0));
+      return;
+    case 'unpeer':
+      stage.peer(prefixOf(step.cidr), undefined);
+      return;
+    case 'evict':
+      stage.evict(step.name);
+  }
 }
 
 type Totals = ReturnType<Stage['totals']>;
 
 /** Counters once a story and not once a packet: they are many. */
-function differenceAtEnd(
-  { kernel, userspace }: Rivals,
-  before: readonly Totals[],
-  reasons: Set<string>,
-  at: number,
-): Difference | undefined {
-  const counted = [kernel, userspace].map((stage, index) => countedSince(before[index] ?? new Map(), stage.totals()));
-  const [ours = {}, theirs = {}] = counted;
-  for (const name of Object.keys(ours)) reasons.add(name.split(' ')[0] ?? name);
-  if (!same(ours, theirs)) return { at, what: 'counters', kernel: ours, userspace: theirs };
+function comparedAtEnd({ kernel, userspace }: Rivals, before: readonly Totals[], at: number): Omit<Told, 'packets'> {
+  const [ours = {}, theirs = {}] = [kernel, userspace].map((stage, index) => countedSince(before[index] ?? new Map(), stage.totals()));
+  const counted: Record<string, number> = {};
+  for (const [name, [packets]] of Object.entries(ours)) {
+    const reason = name.split(' ')[0] ?? name;
+    counted[reason] = (counted[reason] ?? 0) + packets;
+  }
+  if (!same(ours, theirs)) return { counted, difference: { at, what: 'counters', kernel: ours, userspace: theirs } };
   const flows = [flowsOf(kernel), flowsOf(userspace)] as const;
-  return same(...flows) ? undefined : { at, what: 'flows', kernel: flows[0], userspace: flows[1] };
+  return { counted, difference: same(...flows) ? undefined : { at, what: 'flows', kernel: flows[0], userspace: flows[1] } };
 }
 
 /** `reason direction` to packets and bytes. */
@@ -133,7 +172,16 @@ interface Judged {
   readonly bytes: Uint8Array;
 }
 
-function judged({ verdict, frame: out }: Omit<Outcome, 'counted'>): Judged {
+/** A datapath that throws has said something too. */
+function judged(stage: Stage, way: Way, bytes: Uint8Array): Judged {
+  try {
+    return outcomeOf(stage.pass(way, bytes));
+  } catch (error) {
+    return { verdict: `throws: ${error instanceof Error ? error.message : error}`, bytes: new Uint8Array(0) };
+  }
+}
+
+function outcomeOf({ verdict, frame: out }: Omit<Outcome, 'counted'>): Judged {
   const length = out.length >= ETHERNET + 4 && (out[ETHERNET] ?? 0) >> 4 === 4 ? ETHERNET + out.readUInt16BE(ETHERNET + 2) : out.length;
   // Where the kernel program sends a packet past the stack is a matter of routes, not of this comparison.
   return {
@@ -146,7 +194,7 @@ const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 function firstDifference(ours: Judged, theirs: Judged): Omit<Difference, 'at'> | undefined {
-  if (ours.verdict !== theirs.verdict) return { what: 'verdict', kernel: ours, userspace: theirs };
+  if (ours.verdict !== theirs.verdict) return { what: 'verdict', kernel: ours.verdict, userspace: theirs.verdict };
   // A dropped packet is gone, whatever was done to it before.
   if (ours.verdict !== 'drop' && hex(ours.bytes) !== hex(theirs.bytes))
     return { what: 'bytes', kernel: hex(ours.bytes), userspace: hex(theirs.bytes) };
@@ -163,46 +211,4 @@ function flowText({ ifindex: _, ...key }: SfcflowKey, value: SfcflowValue): unkn
   const { previous_ifindex, previous_checked, previous_mtu, previous_destination_mac, previous_source_mac, ...kept } = rest;
   const text = (record: object) => Object.entries(record).map(([name, field]) => [name, field instanceof Uint8Array ? hex(field) : field]);
   return [...text(key), ...text(kept)];
-}
-
-function addressOf(text: string): IpAddress {
-  const address = parseAddress(text);
-  if (address === undefined) throw new Error(`not an address: ${text}`);
-  return address;
-}
-
-function framed(draft: Draft): Uint8Array {
-  const { payload, wrap, spoil, ...segment } = draft;
-  const plain = frame({ ...segment, payload: 'x'.repeat(payload) });
-  return spoiled(wrap === undefined ? plain : wrapped(plain, wrap), spoil);
-}
-
-function wrapped(plain: Uint8Array, { from, to, spi, si, ttl, reply, tos }: Wrap): Uint8Array {
-  const tunnel = { source: addressOf(from), destination: addressOf(to), spi: spi as Spi, si: si as Si, ttl: Math.max(ttl, 1), reply };
-  const outer = encapsulate(plain.subarray(ETHERNET), tunnel);
-  if ('failure' in outer) return plain;
-  const bytes = Uint8Array.from([...plain.subarray(0, ETHERNET), ...outer]);
-  if (tos !== undefined) bytes[ETHERNET + 1] = tos;
-  // TTL 0 is nothing that a sender writes: by hand, behind outer IPv4, UDP, Geneve and the option's header.
-  if (ttl === 0) {
-    bytes[ETHERNET + 40] = 0x00;
-    bytes[ETHERNET + 41] = 0x02;
-  }
-  return bytes;
-}
-
-function spoiled(bytes: Uint8Array, changes: readonly Spoil[]): Uint8Array {
-  let out = Uint8Array.from(bytes);
-  for (const change of changes) {
-    const length = out.length - ETHERNET;
-    if (length <= 0) break;
-    if (change.kind === 'cut') out = out.slice(0, Math.max(ETHERNET, out.length - change.bytes));
-    else out[ETHERNET + (change.at % length)] = change.value;
-  }
-  // The ethertype says what the first nibble says, as a device that carries IP packets has it.
-  if (out.length > ETHERNET) {
-    out[12] = isIpv6(out) ? IPV6_ETHERTYPE >> 8 : 0x08;
-    out[13] = isIpv6(out) ? IPV6_ETHERTYPE & 0xff : 0x00;
-  }
-  return out;
 }

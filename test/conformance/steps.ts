@@ -1,181 +1,198 @@
-/** What may happen on a node, drawn at random: policies that come and go, packets valid, odd, broken and forged. */
+/**
+ * What may happen on a node, step by step: policies that come and go, packets valid, odd, broken and
+ * forged. One definition gives the types, and the check of a story that stands in a file.
+ */
 
-import fc from 'fast-check';
+import { type Static, Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
 import { CAST, type Name } from '../../datapath/cast.js';
+import { MAPS } from '../../maps/index.js';
 
-export type Step =
-  | { readonly do: 'pod'; readonly name: Name; readonly generation: number; readonly selects: boolean }
-  | {
-      readonly do: 'select';
-      readonly name: Name;
-      readonly spi: number;
-      readonly si: number;
-      readonly cidr: readonly [string, number];
-      readonly protocol: number;
-      readonly port: number;
-    }
-  | { readonly do: 'path'; readonly spi: number; readonly si: number; readonly backends: readonly Name[]; readonly failurePolicy: number }
-  | { readonly do: 'packet'; readonly name: Name; readonly way: Way; readonly packet: Draft }
-  /** The last packet arrives: at the pod that it is addressed to, or at another. */
-  | { readonly do: 'deliver'; readonly name: Name | undefined; readonly spoil: readonly Spoil[] }
-  /** The pod that has it sends it on, as a function does. */
-  | { readonly do: 'forward'; readonly spoil: readonly Spoil[] }
-  /** The pod that has it answers it. */
-  | { readonly do: 'answer'; readonly spoil: readonly Spoil[] };
+/** One of these words. */
+const word = <const T extends string>(...words: readonly T[]) => Type.Union(words.map((each) => Type.Literal(each)));
+const closed = { additionalProperties: false };
+const number = (maximum: number) => Type.Integer({ minimum: 0, maximum });
+const byte = number(0xff);
+const port = number(0xffff);
 
-export type Way = 'sends' | 'receives';
-
-/** A packet in words. */
-export interface Draft {
-  readonly from: string;
-  readonly to: string;
-  readonly protocol: 'tcp' | 'udp' | 'icmp';
-  readonly sourcePort: number;
-  readonly destinationPort: number;
-  readonly tcpFlags: number;
-  readonly tos: number;
-  readonly fragment: number;
-  readonly payload: number;
-  readonly wrap: Wrap | undefined;
-  readonly spoil: readonly Spoil[];
-}
-
-/** Outer headers, as a datapath or a forger would write them. */
-export interface Wrap {
-  readonly from: string;
-  readonly to: string;
-  readonly spi: number;
-  readonly si: number;
-  readonly ttl: number;
-  readonly reply: boolean;
-  readonly tos: number | undefined;
-}
+const name = word(...(Object.keys(CAST) as Name[]));
+const spi = number(0xffffff);
+const cidr = Type.String({ pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$' });
+const protocol = word('tcp', 'udp');
 
 /** One change to the bytes: `at` counts from the IP header and wraps around. */
-export type Spoil =
-  | { readonly kind: 'byte'; readonly at: number; readonly value: number }
-  | { readonly kind: 'cut'; readonly bytes: number };
+const spoil = Type.Union([
+  Type.Object({ kind: Type.Literal('byte'), at: Type.Integer({ minimum: 0 }), value: byte }, closed),
+  Type.Object({ kind: Type.Literal('cut'), bytes: Type.Integer({ minimum: 0 }) }, closed),
+]);
+export type Spoil = Static<typeof spoil>;
 
-const names = Object.keys(CAST) as Name[];
-const pods = fc.constantFrom<Name>('vpn', 'firewall', 'proxy', 'destination');
-const name = fc.constantFrom(...names);
-/** Few addresses and ports, so that flows meet each other. */
-const address = name.map((who) => CAST[who]);
-const port = fc.constantFrom(80, 443, 4000, 7081, 40_000);
-const spi = fc.constantFrom(1, 2, 3);
-const si = fc.constantFrom(0, 1, 1, 1, 2);
-
-const spoil: fc.Arbitrary<Spoil> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('byte' as const), at: fc.nat({ max: 80 }), value: fc.nat({ max: 255 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), bytes: fc.nat({ max: 60 }) }) },
+/**
+ * A Geneve option: the NSH, one that nobody knows, one that nobody knows and that is critical, or one
+ * that has the class of the NSH and another type. `words` of body are there, `says` is what its length
+ * field says of them; by default both are right.
+ */
+const option = Type.Object(
+  {
+    kind: word('nsh', 'unknown', 'critical', 'sibling', 'critical-sibling'),
+    words: Type.Optional(number(31)),
+    says: Type.Optional(number(31)),
+  },
+  closed,
 );
-/** Mostly none. */
-const spoils = fc.oneof(
-  { weight: 3, arbitrary: fc.constant([]) },
-  { weight: 1, arbitrary: fc.array(spoil, { minLength: 1, maxLength: 3 }) },
+export type Option = Static<typeof option>;
+
+/** Outer headers, as a datapath or a forger would write them. What is left out is as it should be. */
+const wrap = Type.Object(
+  {
+    from: name,
+    to: name,
+    spi,
+    si: byte,
+    ttl: number(63),
+    reply: Type.Optional(Type.Boolean()),
+    tos: Type.Optional(byte),
+    /** Flags and offset field of the outer IPv4 header. */
+    fragment: Type.Optional(port),
+    /** Options of the outer IPv4 header, 4-byte words. */
+    ipOptions: Type.Optional(number(10)),
+    /** Added to the UDP length. */
+    udpLength: Type.Optional(Type.Integer({ minimum: -40, maximum: 40 })),
+    geneve: Type.Optional(
+      Type.Object(
+        {
+          version: Type.Optional(number(3)),
+          control: Type.Optional(number(1)),
+          critical: Type.Optional(number(1)),
+          optionWords: Type.Optional(number(63)),
+          protocolType: Type.Optional(port),
+          vni: Type.Optional(spi),
+        },
+        closed,
+      ),
+    ),
+    /** By default one, the NSH. */
+    options: Type.Optional(Type.Array(option, { maxItems: 8 })),
+    nsh: Type.Optional(
+      Type.Object(
+        {
+          version: Type.Optional(number(3)),
+          oam: Type.Optional(number(1)),
+          words: Type.Optional(number(63)),
+          mdType: Type.Optional(number(15)),
+          nextProtocol: Type.Optional(byte),
+        },
+        closed,
+      ),
+    ),
+    /** Bytes behind the inner packet, inside the outer one. */
+    behind: Type.Optional(number(64)),
+  },
+  closed,
 );
+export type Wrap = Static<typeof wrap>;
 
-const wrap: fc.Arbitrary<Wrap> = fc.record({
-  from: address,
-  to: address,
-  spi,
-  si,
-  ttl: fc.constantFrom(0, 1, 2, 62, 63),
-  reply: fc.boolean(),
-  tos: fc.option(fc.nat({ max: 3 }), { nil: undefined }),
-});
-
-const packet: fc.Arbitrary<Draft> = fc.record({
-  from: address,
-  to: address,
-  protocol: fc.constantFrom('tcp', 'udp', 'udp', 'icmp'),
-  sourcePort: port,
-  destinationPort: port,
-  tcpFlags: fc.constantFrom(0x02, 0x10, 0x12, 0x18, 0x04),
-  tos: fc.constantFrom(0, 0, 1, 2, 3, 0xb8),
-  fragment: fc.constantFrom(0, 0, 0, 0, 0x2000, 0x0010, 0x4000),
-  payload: fc.nat({ max: 60 }),
-  wrap: fc.option(wrap, { nil: undefined }),
-  spoil: spoils,
-});
-
-const cidr = fc.constantFrom<readonly [string, number]>(['0.0.0.0', 0], ['203.0.113.0', 24], ['203.0.113.10', 32], ['10.244.0.0', 16]);
-
-/** One thing that happens; packets more often than policies. */
-export const step: fc.Arbitrary<Step> = fc.oneof(
+/** A packet in words. What is left out is as `frame` has it. */
+const packet = Type.Object(
   {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('pod' as const),
-      name: pods,
-      generation: fc.integer({ min: 1, max: 3 }),
-      selects: fc.boolean(),
-    }),
+    from: name,
+    to: name,
+    /** The cast has IPv6 addresses too, which nothing selects. */
+    ipv6: Type.Optional(Type.Boolean()),
+    protocol: Type.Optional(word('tcp', 'udp', 'icmp')),
+    sourcePort: Type.Optional(port),
+    destinationPort: Type.Optional(port),
+    tcpFlags: Type.Optional(byte),
+    tos: Type.Optional(byte),
+    /** Flags and offset field of the IPv4 header. */
+    fragment: Type.Optional(port),
+    /** Options of the IPv4 header, 4-byte words. */
+    ipOptions: Type.Optional(number(10)),
+    /** Bytes behind the TCP or UDP header. */
+    payload: Type.Optional(number(2700)),
+    /** So many bytes behind the IP header are there, and the lengths say so. */
+    keep: Type.Optional(number(40)),
+    /** What the IP header says its packet's length is, whatever is there. */
+    says: Type.Optional(port),
+    wrap: Type.Optional(wrap),
+    /** Bytes behind the packet, as Ethernet pads. */
+    padding: Type.Optional(number(64)),
+    spoil: Type.Optional(Type.Array(spoil)),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('select' as const),
-      name: pods,
-      spi,
-      si: fc.constantFrom(1, 2),
-      cidr,
-      protocol: fc.constantFrom(6, 17),
-      port: fc.constantFrom(0, 80, 443),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant('path' as const),
-      spi,
-      si: fc.constantFrom(1, 2),
-      backends: fc.array(pods, { maxLength: 3 }),
-      failurePolicy: fc.constantFrom(0, 0, 1),
-    }),
-  },
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('packet' as const),
-      name: pods,
-      way: fc.constantFrom<Way>('sends', 'sends', 'receives'),
-      packet,
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('deliver' as const),
-      name: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: pods }),
-      spoil: spoils,
-    }),
-  },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('forward' as const), spoil: spoils }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('answer' as const), spoil: spoils }) },
+  closed,
 );
+export type Draft = Static<typeof packet>;
+
+const spoils = Type.Optional(Type.Array(spoil));
+const match = { name, cidr, protocol, port: Type.Optional(port) };
+const step = <const Do extends string, Fields extends Record<string, Parameters<typeof Type.Object>[0][string]>>(
+  what: Do,
+  fields: Fields,
+) => Type.Object({ do: Type.Literal(what), ...fields }, closed);
+
+/** Every step by its `do`. */
+export const STEPS = {
+  /** The paths, selectors and pods of `WALKTHROUGH`. */
+  walkthrough: step('walkthrough', {}),
+  pod: step('pod', {
+    name,
+    generation: Type.Integer({ minimum: 1, maximum: 0xffff_ffff }),
+    selects: word('nothing', 'all-ports', 'ports', 'both'),
+    ipv4: Type.Optional(Type.Boolean()),
+  }),
+  /** The pod goes. */
+  gone: step('gone', { name }),
+  select: step('select', { ...match, spi, si: byte }),
+  unselect: step('unselect', match),
+  /** A path with one slot a backend; an empty slot belongs to nobody, a foreign one to an IPv6 address. */
+  path: step('path', {
+    spi,
+    si: byte,
+    backends: Type.Array(Type.Union([name, word('nobody', 'foreign')]), { maxItems: 8 }),
+    bypass: Type.Optional(Type.Boolean()),
+    affinity: Type.Optional(Type.Boolean()),
+    /** The path's slots begin here, where nothing may be. */
+    base: Type.Optional(Type.Integer({ minimum: MAPS.sfcbackend.capacity, maximum: 0xffff_ffff })),
+  }),
+  unpath: step('unpath', { spi, si: byte }),
+  peer: step('peer', { cidr, trusted: Type.Boolean(), decapsulates: Type.Boolean() }),
+  unpeer: step('unpeer', { cidr }),
+  /** The flow table loses what it knows of a pod. */
+  evict: step('evict', { name }),
+  packet: step('packet', { name, way: word('sends', 'receives'), packet }),
+  /** The packet that was asked about last comes once more, as the first of its flow does not. */
+  again: step('again', { spoil: spoils }),
+  /** The last packet arrives: at the pod that it is addressed to, or at another. */
+  deliver: step('deliver', { name: Type.Optional(name), spoil: spoils }),
+  /** The pod that has it sends it on, as a function does. */
+  forward: step('forward', { spoil: spoils }),
+  /** The pod that has it answers it. */
+  answer: step('answer', { spoil: spoils }),
+} as const;
+
+export type Step = { [Do in keyof typeof STEPS]: Static<(typeof STEPS)[Do]> }[keyof typeof STEPS];
+export const isStep = (value: unknown): value is Step => {
+  const kind = (value as { do?: unknown } | null)?.do;
+  return typeof kind === 'string' && Object.hasOwn(STEPS, kind) && Value.Check(STEPS[kind as Step['do']], value);
+};
+export type StepOf<Do extends Step['do']> = Extract<Step, { readonly do: Do }>;
+export type PacketStep = StepOf<'packet' | 'again' | 'deliver' | 'forward' | 'answer'>;
+export type Preparation = Exclude<Step, PacketStep>;
+export type Way = StepOf<'packet'>['way'];
 
 /** The walkthrough's world, and a chain of two: most stories begin in it. */
-export const WALKTHROUGH: readonly Step[] = [
-  { do: 'path', spi: 1, si: 1, backends: ['firewall'], failurePolicy: 0 },
-  { do: 'path', spi: 2, si: 1, backends: ['proxy'], failurePolicy: 0 },
-  { do: 'path', spi: 3, si: 2, backends: ['firewall', 'proxy'], failurePolicy: 0 },
-  { do: 'path', spi: 3, si: 1, backends: ['proxy', 'firewall'], failurePolicy: 0 },
-  ...[6, 17].flatMap((protocol): Step[] => [
-    { do: 'select', name: 'vpn', spi: 1, si: 1, cidr: ['0.0.0.0', 0], protocol, port: 0 },
-    { do: 'select', name: 'vpn', spi: 3, si: 2, cidr: ['10.244.0.0', 16], protocol, port: 443 },
-    { do: 'select', name: 'firewall', spi: 2, si: 1, cidr: ['203.0.113.0', 24], protocol, port: 0 },
+export const WALKTHROUGH: readonly Preparation[] = [
+  { do: 'path', spi: 1, si: 1, backends: ['firewall'] },
+  { do: 'path', spi: 2, si: 1, backends: ['proxy'] },
+  { do: 'path', spi: 3, si: 2, backends: ['firewall', 'proxy'] },
+  { do: 'path', spi: 3, si: 1, backends: ['proxy', 'firewall'] },
+  ...(['tcp', 'udp'] as const).flatMap((protocol): Preparation[] => [
+    { do: 'select', name: 'vpn', spi: 1, si: 1, cidr: '0.0.0.0/0', protocol },
+    { do: 'select', name: 'vpn', spi: 3, si: 2, cidr: '10.244.0.0/16', protocol, port: 443 },
+    { do: 'select', name: 'firewall', spi: 2, si: 1, cidr: '203.0.113.0/24', protocol },
   ]),
-  { do: 'pod', name: 'vpn', generation: 1, selects: true },
-  { do: 'pod', name: 'firewall', generation: 1, selects: true },
-  { do: 'pod', name: 'proxy', generation: 1, selects: false },
-  { do: 'pod', name: 'destination', generation: 1, selects: false },
+  { do: 'pod', name: 'vpn', generation: 1, selects: 'both' },
+  { do: 'pod', name: 'firewall', generation: 1, selects: 'both' },
+  { do: 'pod', name: 'proxy', generation: 1, selects: 'nothing' },
+  { do: 'pod', name: 'destination', generation: 1, selects: 'nothing' },
 ];
-
-/** Long enough for flows to begin, change hands and end. */
-export const story = fc
-  .record({
-    walkthrough: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
-    steps: fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }),
-  })
-  .map(({ walkthrough, steps }) => (walkthrough ? [...WALKTHROUGH, ...steps] : steps));

@@ -1,0 +1,264 @@
+/** Stories drawn at random. */
+
+import fc from 'fast-check';
+import { CAST, type Name } from '../../datapath/cast.js';
+import { MAPS } from '../../maps/index.js';
+import type { Draft, Option, Spoil, Step, StepOf, Wrap } from './steps.js';
+
+const pods = fc.constantFrom<Name>('vpn', 'firewall', 'proxy', 'destination');
+/** Few names and ports, so that flows meet each other. */
+const name = fc.constantFrom(...(Object.keys(CAST) as Name[]));
+const port = fc.constantFrom(80, 443, 4000, 7081, 40_000);
+const spi = fc.constantFrom(1, 2, 3);
+const si = fc.constantFrom(0, 1, 1, 1, 2);
+const tos = fc.constantFrom(0, 1, 2, 3, 0xb8);
+const fragment = fc.constantFrom(0, 0, 0, 0x2000, 0x0010, 0x4000, 0x2001);
+const ipOptions = fc.constantFrom(0, 1, 2, 10);
+
+/** A record of which every part may be missing, most of them mostly. */
+function rarely<T extends object>(parts: { [Key in keyof T]-?: fc.Arbitrary<NonNullable<T[Key]>> }): fc.Arbitrary<Partial<T>> {
+  return fc
+    .tuple(fc.constantFrom(0, 0, 1, 1, 2), fc.shuffledSubarray(Object.keys(parts) as (keyof T)[]), fc.record(parts))
+    .map(([many, order, record]) => Object.fromEntries(order.slice(0, many).map((key) => [key, record[key]])) as Partial<T>);
+}
+
+/** Where a byte decides something in a wrapped packet: TOS, source, port, Geneve, NSH, path, inner version and length. */
+const TELLING = [1, 12, 21, 28, 29, 31, 34, 35, 40, 41, 42, 43, 46, 47, 48, 51];
+const spoil: fc.Arbitrary<Spoil> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('byte' as const),
+      at: fc.oneof(fc.nat({ max: 100 }), fc.constantFrom(...TELLING)),
+      value: fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(0, 1, 2, 0x42, 0x82, 0xc2)),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), bytes: fc.nat({ max: 60 }) }) },
+);
+/** Mostly none. */
+const spoils = fc.oneof(
+  { weight: 3, arbitrary: fc.constant({}) },
+  { weight: 1, arbitrary: fc.array(spoil, { minLength: 1, maxLength: 3 }).map((spoil) => ({ spoil })) },
+);
+
+const option: fc.Arbitrary<Option> = fc
+  .record({
+    kind: fc.constantFrom<Option['kind']>(
+      'nsh',
+      'nsh',
+      'unknown',
+      'unknown',
+      'unknown',
+      'unknown',
+      'sibling',
+      'critical',
+      'critical-sibling',
+    ),
+    sizes: fc.oneof(
+      { weight: 5, arbitrary: fc.constant({}) },
+      { weight: 2, arbitrary: fc.record({ words: fc.constantFrom(0, 1, 2, 3, 20, 31) }) },
+      { weight: 1, arbitrary: fc.record({ says: fc.constantFrom(0, 1, 2, 3, 31) }) },
+    ),
+  })
+  // An NSH of another size is no valid packet's: seldom enough by itself.
+  .map(({ kind, sizes }) => ({ kind, ...(kind === 'nsh' && 'words' in sizes && sizes.words > 3 ? {} : sizes) }));
+/** One NSH and unknown options around it, or whatever comes. */
+const options: fc.Arbitrary<Option[]> = fc.oneof(
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(
+        fc.array(fc.constantFrom<Option>({ kind: 'unknown' }, { kind: 'unknown', words: 0 }, { kind: 'sibling', words: 5 }), {
+          maxLength: 3,
+        }),
+        fc.nat({ max: 3 }),
+      )
+      .map(([others, at]) => [...others.slice(0, at), { kind: 'nsh' }, ...others.slice(at)] satisfies Option[]),
+  },
+  { weight: 1, arbitrary: fc.array(option, { maxLength: 5 }) },
+);
+
+const wrap: fc.Arbitrary<Wrap> = fc
+  .tuple(
+    fc.record({ from: name, to: name, spi, si, ttl: fc.constantFrom(0, 1, 2, 62, 63), reply: fc.boolean() }),
+    rarely<Pick<Wrap, 'tos' | 'fragment' | 'ipOptions' | 'udpLength' | 'geneve' | 'options' | 'nsh' | 'behind'>>({
+      tos,
+      fragment,
+      ipOptions,
+      udpLength: fc.constantFrom(-8, -1, 1, 4),
+      geneve: rarely<NonNullable<Wrap['geneve']>>({
+        version: fc.nat({ max: 3 }),
+        control: fc.nat({ max: 1 }),
+        critical: fc.nat({ max: 1 }),
+        optionWords: fc.nat({ max: 63 }),
+        protocolType: fc.constantFrom(0x0800, 0x86dd, 0x6558, 0x894f),
+        vni: fc.nat({ max: 0xffffff }),
+      }),
+      options,
+      nsh: rarely<NonNullable<Wrap['nsh']>>({
+        version: fc.nat({ max: 3 }),
+        oam: fc.nat({ max: 1 }),
+        words: fc.nat({ max: 63 }),
+        mdType: fc.nat({ max: 15 }),
+        nextProtocol: fc.nat({ max: 5 }),
+      }),
+      behind: fc.nat({ max: 20 }),
+    }),
+  )
+  .map(([ends, rest]) => ({ ...ends, ...rest }));
+
+/** Mostly small: what is in a packet decides nothing, but how much of it there is might. */
+const payload = fc.oneof({ weight: 20, arbitrary: fc.nat({ max: 60 }) }, { weight: 1, arbitrary: fc.constantFrom(1400, 1452, 2700) });
+
+const packet: fc.Arbitrary<Draft> = fc
+  .tuple(
+    fc.record(
+      {
+        from: name,
+        to: name,
+        protocol: fc.constantFrom('tcp', 'udp', 'udp', 'icmp'),
+        sourcePort: port,
+        destinationPort: port,
+        tcpFlags: fc.constantFrom(0x02, 0x10, 0x12, 0x18, 0x04),
+        payload,
+      },
+      { requiredKeys: ['from', 'to'] },
+    ),
+    rarely<Pick<Draft, 'ipv6' | 'tos' | 'fragment' | 'ipOptions' | 'keep' | 'says' | 'padding'>>({
+      ipv6: fc.constant(true),
+      tos,
+      fragment,
+      ipOptions,
+      keep: fc.nat({ max: 24 }),
+      says: fc.oneof(fc.nat({ max: 100 }), fc.constantFrom(1500, 2000, 60_000, 65_487, 65_488, 65_535)),
+      padding: fc.nat({ max: 60 }),
+    }),
+    fc.oneof(
+      fc.constant({}),
+      wrap.map((wrap) => ({ wrap })),
+    ),
+    spoils,
+  )
+  .map(([ends, rest, outer, changes]) => ({ ...ends, ...rest, ...outer, ...changes }));
+
+const cidr = fc.constantFrom(
+  ...[
+    '0.0.0.0/0',
+    '0.0.0.0/0',
+    '203.0.113.0/24',
+    '0.0.0.0/0',
+    '203.0.113.0/24',
+    '203.0.113.8/29',
+    '203.0.113.10/32',
+    '10.0.0.0/8',
+    '10.244.0.0/16',
+    '10.244.3.0/24',
+    '10.244.3.9/32',
+    '192.168.0.0/16',
+  ],
+);
+const match = {
+  name: fc.constantFrom<Name>('vpn', 'vpn', 'firewall', 'firewall', 'proxy', 'destination'),
+  cidr,
+  protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+  port: fc.constantFrom(0, 80, 443),
+};
+
+const doing = <const Do extends Step['do']>(what: Do) => fc.constant(what);
+const or = <T>(weight: number, arbitrary: fc.Arbitrary<T>): fc.WeightedArbitrary<T> => ({ weight, arbitrary });
+
+/** What the agent writes. */
+const preparation: fc.Arbitrary<Step> = fc.oneof(
+  or(
+    4,
+    fc
+      .record({
+        do: doing('pod'),
+        name: pods,
+        generation: fc.integer({ min: 1, max: 3 }),
+        selects: fc.constantFrom('both', 'both', 'nothing', 'all-ports', 'ports'),
+      })
+      .chain((pod) => fc.constantFrom(pod, pod, pod, pod, { ...pod, ipv4: false })),
+  ),
+  or(1, fc.record({ do: doing('gone'), name: pods })),
+  or(5, fc.record({ do: doing('select'), ...match, spi: fc.constantFrom(0, 1, 2, 3, 3, 4), si: fc.constantFrom(0, 1, 1, 2, 2) })),
+  or(1, fc.record({ do: doing('unselect'), ...match })),
+  or(
+    3,
+    fc
+      .tuple(
+        fc.record({
+          do: doing('path'),
+          spi,
+          si: fc.constantFrom(1, 2),
+          backends: fc.array(fc.oneof(or(6, pods), or(1, fc.constantFrom('nobody', 'foreign'))), { maxLength: 3 }),
+        }),
+        rarely<Pick<StepOf<'path'>, 'bypass' | 'affinity' | 'base'>>({
+          bypass: fc.constant(true),
+          affinity: fc.constant(true),
+          base: fc.constantFrom(MAPS.sfcbackend.capacity, 0xffff_ffff),
+        }),
+      )
+      .map(([path, rest]) => ({ ...path, ...rest })),
+  ),
+  or(1, fc.record({ do: doing('unpath'), spi, si: fc.constantFrom(1, 2) })),
+  or(1, fc.record({ do: doing('peer'), cidr, trusted: fc.boolean(), decapsulates: fc.boolean() })),
+  or(1, fc.record({ do: doing('unpeer'), cidr })),
+  or(1, fc.record({ do: doing('evict'), name: pods })),
+);
+
+/** A wrapped packet at the pod whose name stands outside: most that anybody forges get no further than the wrong pod. */
+const arrival: fc.Arbitrary<Step> = fc
+  .tuple(pods, packet, wrap)
+  .map(([name, inner, outer]) => ({ do: 'packet', name, way: 'receives', packet: { ...inner, wrap: { ...outer, to: name } } }));
+
+/** Two selectors of one prefix: all ports and an exact one. */
+const rivals: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(fc.record({ do: doing('select'), ...match, port: fc.constantFrom(80, 443), spi, si: fc.constantFrom(1, 2) }), spi)
+  .map(([exact, other]) => [exact, { ...exact, spi: other, port: 0 }]);
+
+/** What a wrapped packet has when it comes by a longer way: another NSH TTL. */
+const another = fc.constantFrom(0x42, 0x82, 0xc2).map((value) => ({ spoil: [{ kind: 'byte' as const, at: 41, value }] }));
+
+/** What packets do. */
+const traffic: fc.Arbitrary<Step> = fc.oneof(
+  or(3, arrival),
+  or(8, fc.record({ do: doing('packet'), name: pods, way: fc.constantFrom('sends', 'sends', 'receives'), packet })),
+  or(
+    6,
+    fc
+      .tuple(
+        fc.oneof(
+          or(5, fc.constant({})),
+          or(
+            1,
+            pods.map((name) => ({ name })),
+          ),
+        ),
+        spoils,
+      )
+      .map(([to, changes]) => ({ do: 'deliver' as const, ...to, ...changes })),
+  ),
+  or(
+    3,
+    fc.oneof(spoils, another).map((changes) => ({ do: 'again' as const, ...changes })),
+  ),
+  or(
+    4,
+    spoils.map((changes) => ({ do: 'forward' as const, ...changes })),
+  ),
+  or(
+    3,
+    spoils.map((changes) => ({ do: 'answer' as const, ...changes })),
+  ),
+);
+
+const one = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => step.map((each) => [each]);
+
+/** Long enough for flows to begin, change hands and end. */
+export const story: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(
+    fc.constantFrom<readonly Step[]>(...Array.from({ length: 4 }, () => [{ do: 'walkthrough' as const }]), []),
+    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(50, one(traffic))), { minLength: 1, maxLength: 60, size: 'max' }),
+  )
+  .map(([beginning, steps]) => [...beginning, ...steps.flat()]);

@@ -1,0 +1,108 @@
+/** The datapaths with one line broken: what the comparison of the two has to find. */
+
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { compileChanged, KernelStage } from '../../datapath/kernel/cast.js';
+import { UserspaceStage } from '../../datapath/userspace/cast.js';
+import type { Aspect } from './compare.js';
+
+/** A place in a file, and what stands there once something is broken. */
+interface Break {
+  readonly file: string;
+  readonly is: string;
+  readonly becomes: string;
+}
+
+export interface Mutant {
+  /** What is wrong with it, in plain words. */
+  readonly name: string;
+  /** In what it may differ first from the other datapath. */
+  readonly differs: readonly Aspect[];
+  /** Below `datapath/kernel/bpf`. */
+  readonly kernel: Break;
+  /** Below `datapath/userspace`, compiled. */
+  readonly userspace: Break;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a function does not lower the TTL',
+    differs: ['bytes'],
+    kernel: {
+      file: 'sfc.bpf.c',
+      is: 'flow->next_hop, flow->next_path, flow->ttl - 1, false',
+      becomes: 'flow->next_hop, flow->next_path, flow->ttl, false',
+    },
+    userspace: { file: 'pipeline.js', is: 'next, flows.ttl(flow) - 1, false', becomes: 'next, flows.ttl(flow), false' },
+  },
+  {
+    name: 'a reply loses its bit',
+    differs: ['bytes'],
+    kernel: { file: 'encap.h', is: '(tunnel->reply ? SOURCE_PORT_REPLY : 0)', becomes: '0' },
+    userspace: { file: 'tunnel.js', is: 'outerSourcePort(packet.flowHash(), reply)', becomes: 'outerSourcePort(packet.flowHash(), false)' },
+  },
+  {
+    name: 'all ports win a tie',
+    differs: ['bytes', 'verdict', 'counters'],
+    kernel: {
+      file: 'classify.h',
+      is: 'exact_port->cidr_prefix_len >= all_ports->cidr_prefix_len',
+      becomes: 'exact_port->cidr_prefix_len > all_ports->cidr_prefix_len',
+    },
+    userspace: {
+      file: 'pipeline.js',
+      is: 'select.cidrPrefixLength(exact) >= select.cidrPrefixLength(all)',
+      becomes: 'select.cidrPrefixLength(exact) > select.cidrPrefixLength(all)',
+    },
+  },
+  {
+    name: 'a drop is counted under another reason',
+    differs: ['counters'],
+    kernel: { file: 'sfc.bpf.c', is: 'drop(REASON_NOT_A_PEER,', becomes: 'drop(REASON_NSH_TTL,' },
+    userspace: { file: 'pipeline.js', is: "#drop('not-a-peer',", becomes: "#drop('nsh-ttl'," },
+  },
+  {
+    name: 'a flow does not learn its new TTL',
+    differs: ['flows', 'bytes', 'verdict'],
+    kernel: { file: 'sfc.bpf.c', is: 'flow->ttl = envelope.ttl;', becomes: 'flow->ttl = flow->ttl;' },
+    userspace: { file: 'pipeline.js', is: 'flows.setTtl(flow, tunnel.ttl)', becomes: 'flows.setTtl(flow, flows.ttl(flow))' },
+  },
+];
+
+/** Throws where the place to be broken is not there, or is there more than once: the table is then out of date. */
+export function broken(text: string, { file, is, becomes }: Break): string {
+  const [before = '', after, ...more] = text.split(is);
+  if (after === undefined || more.length > 0)
+    throw new Error(
+      `${file} has "${is}" ${after === undefined ? 'nowhere' : 'more than once'}: mend the table in test/conformance/mutants.ts`,
+    );
+  return `${before}${becomes}${after}`;
+}
+
+/** The kernel program with one place broken. */
+export function brokenKernel(place: Break): KernelStage {
+  const directory = mkdtempSync(join(tmpdir(), 'sfc-mutant-'));
+  try {
+    return new KernelStage(compileChanged(directory, place.file, (text) => broken(text, place)));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const USERSPACE = 'dist/datapath/userspace';
+
+/** The pipeline with one place broken: a compiled copy, beside the real one because it imports what that does. */
+export async function brokenUserspace(place: Break): Promise<UserspaceStage> {
+  const directory = mkdtempSync(`${resolve(USERSPACE)}-mutant-`);
+  try {
+    cpSync(USERSPACE, directory, { recursive: true });
+    const file = join(directory, place.file);
+    writeFileSync(file, broken(readFileSync(file, 'utf8'), place));
+    const { Pipeline } = await import(/* @vite-ignore */ pathToFileURL(join(directory, 'index.js')).href);
+    return new UserspaceStage(Pipeline);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
