@@ -3,13 +3,13 @@
 import type { Family } from '../maps/index.js';
 import { FAMILIES, type MatcherFigures, type MatcherOptions, measureMatcher, TRAFFICS } from './matcher.js';
 import { RIVALS } from './rivals.js';
+import { rowsOf } from './row.js';
 
 const FIRST_COLUMN = 34;
 const COLUMN = 16;
 const MEBIBYTE = 2 ** 20;
 
-const row = (name: string, cells: readonly string[]): string =>
-  `  ${name.padEnd(FIRST_COLUMN)}${cells.map((cell) => cell.padStart(COLUMN)).join('')}`;
+const row = rowsOf(FIRST_COLUMN, COLUMN);
 
 function table(name: string, family: Family, sizes: readonly number[], figures: readonly MatcherFigures[]): string[] {
   const rows = (title: string, cell: (found: MatcherFigures) => string) =>

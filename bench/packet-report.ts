@@ -2,12 +2,12 @@
 
 import { CASES, SELECTOR_COUNTS } from './node.js';
 import type { Measured, PacketFigures } from './packets.js';
+import { rowsOf } from './row.js';
 
 const FIRST_COLUMN = 26;
 const COLUMN = 18;
 
-const row = (name: string, cells: readonly string[]): string =>
-  `  ${name.padEnd(FIRST_COLUMN)}${cells.map((cell) => cell.padStart(COLUMN)).join('')}`;
+const row = rowsOf(FIRST_COLUMN, COLUMN);
 const cell = ({ ns, low, high }: Measured): string => `${ns.toFixed(0)} (${low.toFixed(0)}–${high.toFixed(0)})`;
 
 export function packetReport(figures: PacketFigures): string {

@@ -1,12 +1,12 @@
 /** The pipeline's figures as a table. */
 
 import { measurePipeline, type PipelineFigures, type PipelineOptions, ROWS } from './pipeline.js';
+import { rowsOf } from './row.js';
 
 const FIRST_COLUMN = 18;
 const COLUMN = 21;
 
-const row = (name: string, cells: readonly string[]): string =>
-  `  ${name.padEnd(FIRST_COLUMN)}${cells.map((cell) => cell.padStart(COLUMN)).join('')}`;
+const row = rowsOf(FIRST_COLUMN, COLUMN);
 
 export function pipelineReport(options: PipelineOptions, onProgress: (done: number, of: number) => void): string {
   const figures = measurePipeline(options, onProgress);
