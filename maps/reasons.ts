@@ -19,6 +19,8 @@ const table = [
   [4, 'steered-reply', 'forwarded', 'reply, encapsulated to the previous hop'],
   [5, 'decapsulated', 'forwarded', 'encapsulated packet, unwrapped for its pod'],
   [6, 'left-cluster', 'passed', 'packet of the last function that leaves the path plain, to a destination that no peer covers'],
+  [8, 'reply-entered', 'forwarded', 'reply that came plain to the source of its flow, encapsulated back into the chain'],
+  [9, 'reply-relayed', 'forwarded', 'reply on its way back into the chain, handed to the function that is nearer to the end'],
   [7, 'bypassed', 'passed', 'selected packet passed plain: the chain has no ready function and its failure policy is bypass'],
   [32, 'spoofed-encap', 'dropped', 'UDP to the steering port sent by a pod: only the datapath encapsulates'],
   [33, 'no-backend', 'dropped', 'the selected path has no ready function'],

@@ -76,6 +76,8 @@ const REACHED = [
   'nsh-ttl',
   'nsh-version',
   'outer-malformed',
+  'reply-entered',
+  'reply-relayed',
   'spoofed-encap',
   'steered-destination',
   'steered-next',

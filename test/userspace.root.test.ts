@@ -37,7 +37,7 @@ async function tracesOn(node: string): Promise<{ devices: string[]; clsact: stri
   for (const dev of clsact)
     for (const point of ['ingress', 'egress'])
       filters += (await inNamespace(namespace, ['tc', 'filter', 'show', 'dev', dev, point])).stdout.match(/mirred/g)?.length ?? 0;
-  return { devices: links.map(({ ifname }) => ifname).filter((name) => /^sfc\d+$/.test(name)), clsact, filters };
+  return { devices: links.map(({ ifname }) => ifname).filter((name) => /^sfcr?\d+$/.test(name)), clsact, filters };
 }
 
 const nothing = { devices: [], clsact: [], filters: 0 };
@@ -86,8 +86,8 @@ describe('the userspace datapath', () => {
 
   it('catches pods that are selected or were reached by steered packets, and no others', async () => {
     const { devices } = await tracesOn('node1');
-    // sfc0, the vpn pod (selected) and proxy-1 (a function). firewall pods are elsewhere.
-    expect(devices).toHaveLength(3);
+    // sfc0, the vpn pod's two (selected), and proxy-1's (a function). firewall pods are elsewhere.
+    expect(devices).toHaveLength(4);
     expect(devices).toContain('sfc0');
   });
 

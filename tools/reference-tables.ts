@@ -11,6 +11,8 @@ const COUNTED_BY: Readonly<Record<ReasonName, Counter>> = {
   'steered-next': 'from-pod',
   'steered-destination': 'from-pod',
   'steered-reply': 'from-pod',
+  'reply-entered': 'to-pod',
+  'reply-relayed': 'to-pod',
   decapsulated: 'to-pod',
   'left-cluster': 'from-pod',
   bypassed: 'from-pod',

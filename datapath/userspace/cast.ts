@@ -7,6 +7,9 @@ import { OVERHEAD, Pipeline, VERDICT } from './index.js';
 /** Bytes of an Ethernet header. */
 const ETHERNET = 14;
 
+/** In the kernel program's words: what goes onward from to-pod is redirected. */
+const VERDICTS: Readonly<Record<number, string>> = { [VERDICT.pass]: 'pass', [VERDICT.drop]: 'drop', [VERDICT.onward]: 'redirect' };
+
 export class UserspaceStage extends Stage {
   readonly pipeline: Pipeline;
   #time = 1;
@@ -39,6 +42,6 @@ export class UserspaceStage extends Stage {
         ? pipeline.fromPod(ifindex, view, OVERHEAD, packet.length)
         : pipeline.toPod(ifindex, view, OVERHEAD, packet.length);
     const out = buffer.subarray(pipeline.start, pipeline.start + pipeline.length);
-    return { verdict: verdict === VERDICT.pass ? 'pass' : 'drop', frame: Buffer.concat([bytes.subarray(0, ETHERNET), out]) };
+    return { verdict: VERDICTS[verdict] ?? String(verdict), frame: Buffer.concat([bytes.subarray(0, ETHERNET), out]) };
   }
 }

@@ -25,9 +25,10 @@ import { add64, BACKEND, ENDPOINT, METRICS, PATH } from './fields.js';
 import { FlowTable } from './flow-table.js';
 import { FRAGMENT, PARSED, PacketReader } from './packet.js';
 import { firstTcpState, isOpening, isOver, TCP_EVENTS } from './tcp-state.js';
-import { ecnDrops, OVERHEAD, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
+import { ecnDrops, OVERHEAD, redirectTunnel, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
 
-export const VERDICT = { pass: 0, drop: 1 } as const;
+/** `onward`: of a packet that a pod was about to receive; it is not for the pod, the node routes it on. */
+export const VERDICT = { pass: 0, drop: 1, onward: 2 } as const;
 
 const NONE = -1;
 const UDP = 17;
@@ -67,6 +68,7 @@ export class Pipeline {
   #view: DataView = new DataView(new ArrayBuffer(0));
   #available = 0;
   #ifindex = 0;
+  #direction: number = DIRECTION.fromPod;
   #hop: number = HOP.drop;
   #reason: ReasonName = 'malformed';
   #nextHop = 0;
@@ -86,7 +88,7 @@ export class Pipeline {
 
   /** What a pod sends: an IP packet at `start` of the buffer, with `OVERHEAD` bytes of room before it. */
   fromPod(ifindex: number, view: DataView, start: number, length: number): number {
-    this.#take(ifindex, view, start, length);
+    this.#take(ifindex, view, start, length, DIRECTION.fromPod);
     const packet = this.#packet;
     if (length === 0 || view.getUint8(start) >> 4 === 6) return VERDICT.pass;
     const parsed = packet.read(view, start, length);
@@ -133,18 +135,19 @@ export class Pipeline {
 
   /** What a pod is about to receive: an IP packet at `start` of the buffer. */
   toPod(ifindex: number, view: DataView, start: number, length: number): number {
-    this.#take(ifindex, view, start, length);
+    this.#take(ifindex, view, start, length, DIRECTION.toPod);
     const packet = this.#packet;
     if (length === 0 || view.getUint8(start) >> 4 === 6) return VERDICT.pass;
     if (packet.read(view, start, length) !== PARSED.ok || packet.fragment === FRAGMENT.later) return VERDICT.pass;
     return this.#isSteering() ? this.#steered() : this.#plain();
   }
 
-  #take(ifindex: number, view: DataView, start: number, length: number): void {
+  #take(ifindex: number, view: DataView, start: number, length: number, direction: number): void {
     this.start = start;
     this.length = length;
     this.reason = undefined;
     this.#ifindex = ifindex;
+    this.#direction = direction;
     this.#view = view;
     this.#available = length;
   }
@@ -332,12 +335,13 @@ export class Pipeline {
 
   #steer(source: number, destination: number, path: number, ttl: number, reply: boolean, reason: ReasonName): number {
     const packet = this.#packet;
-    if (packet.length > LARGEST - OVERHEAD) return this.#drop('too-big', DIRECTION.fromPod, packet.length);
+    const direction = this.#direction;
+    if (packet.length > LARGEST - OVERHEAD) return this.#drop('too-big', direction, packet.length);
     writeTunnel(this.#view, this.start, packet, this.#port, source, destination, path, ttl, reply);
     this.start -= OVERHEAD;
     this.length = packet.length + OVERHEAD;
-    this.count(reason, DIRECTION.fromPod, packet.length);
-    return VERDICT.pass;
+    this.count(reason, direction, packet.length);
+    return direction === DIRECTION.fromPod ? VERDICT.pass : VERDICT.onward;
   }
 
   #isFor(target: number): boolean {
@@ -370,7 +374,9 @@ export class Pipeline {
     const role = (tunnel.path & 0xff) !== 0 ? FLOW_ROLE.function : FLOW_ROLE.destination;
     const hasPorts = parsed === PARSED.ok && inner.fragment === FRAGMENT.none;
     const flow = hasPorts ? flows.find(this.#ifindex, inner) : NONE;
-    const known = flow !== NONE && this.#knows(flow, role);
+    const returning = flow !== NONE && this.#isReturning(flow);
+    if (returning && this.#isBeforeTheLast(flow)) return this.#relay(flow);
+    const known = returning || (flow !== NONE && this.#knows(flow, role));
     let target = NONE;
     if (!known) {
       target = this.#endpoint();
@@ -403,6 +409,36 @@ export class Pipeline {
     );
   }
 
+  /**
+   * Is this a reply on its way to the end of the chain, from which it shall go back? It carries the
+   * service index that a destination's replies carry, 0, and comes from the hop nearer to the source.
+   */
+  #isReturning(flow: number): boolean {
+    const flows = this.#flows;
+    const { source, destination } = this.#packet;
+    const { reply, path } = this.#tunnel;
+    if (!reply || (path & 0xff) !== 0 || flows.role(flow) !== FLOW_ROLE.function || flows.isForward(flow)) return false;
+    return source === flows.previousHop(flow) && destination === flows.local(flow) && path >>> 8 === flows.path(flow) >>> 8;
+  }
+
+  /** Does another function follow on the flow's way, in this chain or one that it joins? */
+  #isBeforeTheLast(flow: number): boolean {
+    const flows = this.#flows;
+    return (flows.flags(flow) & FLOW_FLAG.nextHop) !== 0 && (flows.nextPath(flow) & 0xff) !== 0;
+  }
+
+  /** Sends a returning reply to the next function, its outer headers changed in place. */
+  #relay(flow: number): number {
+    const flows = this.#flows;
+    const { ttl, nsh } = this.#tunnel;
+    const { length } = this.#packet;
+    if (ttl <= 1) return this.#drop('nsh-ttl', DIRECTION.toPod, length);
+    redirectTunnel(this.#view, this.start, nsh, flows.local(flow), flows.nextHop(flow), (flows.nextPath(flow) & ~0xff) >>> 0, ttl - 1);
+    this.length = length;
+    this.count('reply-relayed', DIRECTION.toPod, length);
+    return VERDICT.onward;
+  }
+
   /** Remembers where a forward packet came from: the way back for its replies. */
   #recordArrival(flow: number, target: number, role: number): void {
     const flows = this.#flows;
@@ -416,20 +452,37 @@ export class Pipeline {
     flows.seen(slot);
   }
 
-  /** Somebody opens a flow to a selected pod from outside the tunnel: its answers are no egress of the pod's own. */
+  /** What a selected pod receives outside the tunnel: a reply, or the first packet of a flow that somebody opens to it. */
   #plain(): number {
     const packet = this.#packet;
     const flows = this.#flows;
     if (packet.fragment !== FRAGMENT.none) return VERDICT.pass;
-    if (packet.protocol === TCP && !isOpening(packet.tcpFlags)) return VERDICT.pass;
     const target = this.#endpoint();
-    if (target === NONE || (this.#endpointFlags(target) & SELECTS) === 0 || !this.#isFor(target)) return VERDICT.pass;
-    if (flows.find(this.#ifindex, packet) !== NONE) return VERDICT.pass; // a known flow stays what it is
+    if (target === NONE || (this.#endpointFlags(target) & SELECTS) === 0) return VERDICT.pass;
+    const flow = flows.find(this.#ifindex, packet);
+    if (flow !== NONE) return this.#plainOf(flow);
+    // The answers of a flow that somebody opens are no egress of the pod's own. TCP: the SYN only, never its middle.
+    if ((packet.protocol === TCP && !isOpening(packet.tcpFlags)) || !this.#isFor(target)) return VERDICT.pass;
     const slot = flows.renew(NONE);
     flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.inbound, this.#endpointAddress(target));
     flows.setFlags(slot, FLOW_FLAG.resolved | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
     flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
     flows.touch(slot, true, packet.length);
     return VERDICT.pass;
+  }
+
+  /**
+   * A plain packet of a known flow. A reply to what the pod had steered has come past the chain, from a
+   * destination that knows nothing of it: it goes to the end of the chain and comes back through every function.
+   */
+  #plainOf(flow: number): number {
+    const flows = this.#flows;
+    const packet = this.#packet;
+    const forward = flows.isForward(flow);
+    if ((packet.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) flows.track(flow, forward, packet.tcpFlags);
+    flows.touch(flow, forward, packet.length);
+    if (forward || flows.role(flow) !== FLOW_ROLE.source || (flows.flags(flow) & FLOW_FLAG.nextHop) === 0) return VERDICT.pass;
+    const path = (flows.nextPath(flow) & ~0xff) >>> 0;
+    return this.#steer(flows.local(flow), flows.nextHop(flow), path, TTL_CLASSIFIER, true, 'reply-entered');
   }
 }

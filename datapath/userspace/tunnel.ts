@@ -68,6 +68,29 @@ export function writeTunnel(
   view.setUint32(option + 8, path);
 }
 
+/**
+ * Sends a tunnelled packet on to another hop, in place: outer addresses and TTL, and of the NSH at `nsh`
+ * its TTL and path. Everything else in the outer headers stays, options of others included.
+ */
+export function redirectTunnel(
+  view: DataView,
+  ip: number,
+  nsh: number,
+  source: number,
+  destination: number,
+  path: number,
+  ttl: number,
+): void {
+  view.setUint8(ip + 8, OUTER_TTL);
+  view.setUint16(ip + 10, 0);
+  view.setInt32(ip + 12, source);
+  view.setInt32(ip + 16, destination);
+  view.setUint16(ip + 10, headerChecksum(view, ip));
+  view.setUint16(ip + IPV4_LENGTH + 6, 0); // a UDP checksum would cover the addresses
+  view.setUint16(nsh, (view.getUint16(nsh) & ~(0x3f << 6)) | (ttl << 6));
+  view.setUint32(nsh + 4, path);
+}
+
 /** RFC 1071 over the ten words of a header whose checksum field is zero. */
 function headerChecksum(view: DataView, at: number): number {
   let sum = 0;
@@ -82,6 +105,8 @@ export class TunnelReader {
   /** Of the outer headers, bytes. */
   overhead = 0;
   path = 0;
+  /** Where the NSH stands in the buffer. */
+  nsh = 0;
   ttl = 0;
   reply = false;
 
@@ -108,6 +133,7 @@ export class TunnelReader {
     this.ttl = (word >> 6) & 0x3f;
     if (this.ttl === 0) return 'nsh-ttl';
     if (view.getUint16(geneve + 2) !== ETHERTYPE.ipv4 || view.getUint8(nsh + 3) !== NSH_NEXT_PROTOCOL.ipv4) return 'next-protocol';
+    this.nsh = nsh;
     this.path = view.getUint32(nsh + 4);
     return undefined;
   }

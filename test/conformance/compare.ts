@@ -2,7 +2,7 @@
 
 import { CAST, NAME_OF, type Name, type Outcome, type Stage } from '../../datapath/cast.js';
 import { FAILURE_POLICY, PATH_FLAG, PEER_FLAG, type SfcflowKey, type SfcflowValue } from '../../maps/index.js';
-import { ETHERNET, framed, isIpv6, spoiled, turned } from './packets.js';
+import { ETHERNET, framed, isIpv6, spoiled, turned, unwrapped } from './packets.js';
 import { type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
 
 /** In what the datapaths may differ. */
@@ -72,7 +72,12 @@ function canBeAsked(bytes: Uint8Array): boolean {
 const LARGEST = 3400;
 
 const isPacketStep = (step: Step): step is PacketStep =>
-  step.do === 'packet' || step.do === 'again' || step.do === 'deliver' || step.do === 'forward' || step.do === 'answer';
+  step.do === 'packet' ||
+  step.do === 'again' ||
+  step.do === 'deliver' ||
+  step.do === 'forward' ||
+  step.do === 'answer' ||
+  step.do === 'outside';
 
 /** Which packet a step puts to which pod; undefined where there is none to put. */
 function question(step: PacketStep, last: OnItsWay | undefined, asked: Question | undefined): Question | undefined {
@@ -81,6 +86,7 @@ function question(step: PacketStep, last: OnItsWay | undefined, asked: Question 
   if (last === undefined) return undefined;
   if (step.do === 'forward') return { bytes: spoiled(last.bytes, step.spoil), at: last.at, way: 'sends' };
   if (step.do === 'answer') return { bytes: spoiled(turned(last.bytes), step.spoil), at: last.at, way: 'sends' };
+  if (step.do === 'outside') return { bytes: spoiled(turned(unwrapped(last.bytes)), step.spoil), at: step.name, way: 'receives' };
   const at = step.name ?? podAt(last.bytes) ?? last.at;
   return { bytes: spoiled(last.bytes, step.spoil), at, way: 'receives' };
 }
@@ -175,19 +181,18 @@ interface Judged {
 /** A datapath that throws has said something too. */
 function judged(stage: Stage, way: Way, bytes: Uint8Array): Judged {
   try {
-    return outcomeOf(stage.pass(way, bytes));
+    return outcomeOf(way, stage.pass(way, bytes));
   } catch (error) {
     return { verdict: `throws: ${error instanceof Error ? error.message : error}`, bytes: new Uint8Array(0) };
   }
 }
 
-function outcomeOf({ verdict, frame: out }: Omit<Outcome, 'counted'>): Judged {
+function outcomeOf(way: Way, { verdict, frame: out }: Omit<Outcome, 'counted'>): Judged {
   const length = out.length >= ETHERNET + 4 && (out[ETHERNET] ?? 0) >> 4 === 4 ? ETHERNET + out.readUInt16BE(ETHERNET + 2) : out.length;
-  // Where the kernel program sends a packet past the stack is a matter of routes, not of this comparison.
-  return {
-    verdict: verdict === 'redirect' ? 'pass' : verdict,
-    bytes: Uint8Array.from(out.subarray(0, Math.min(length, out.length))),
-  };
+  const bytes = Uint8Array.from(out.subarray(0, Math.min(length, out.length)));
+  // Where the kernel program sends a packet, and whether past the stack, is a matter of routes, not of this comparison.
+  if (verdict === 'redirect') bytes.fill(0, 0, ETHERNET - 2);
+  return { verdict: way === 'sends' && verdict === 'redirect' ? 'pass' : verdict, bytes };
 }
 
 const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);

@@ -217,6 +217,29 @@ const rivals: fc.Arbitrary<readonly Step[]> = fc
   .tuple(fc.record({ do: doing('select'), ...match, port: fc.constantFrom(80, 443), spi, si: fc.constantFrom(1, 2) }), spi)
   .map(([exact, other]) => [exact, { ...exact, spi: other, port: 0 }]);
 
+/** A packet through two functions and out, its answer past them and back: as far as it comes, one step of it spoiled now and then. */
+const journey: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(
+    fc.record({
+      from: fc.constant('client' as const),
+      to: fc.constantFrom('server', 'destination'),
+      protocol: fc.constantFrom('tcp', 'udp'),
+      destinationPort: port,
+      tcpFlags: fc.constantFrom(0x02, 0x10, 0x11),
+    }),
+    fc.integer({ min: 4, max: 16 }),
+    fc.nat({ max: 40 }),
+    spoils,
+  )
+  .map(([packet, length, spoiledAt, changes]) => {
+    const out: Step[] = [{ do: 'packet', name: 'vpn', way: 'sends', packet }];
+    for (const each of ['deliver', 'forward', 'deliver', 'forward'] as const) out.push({ do: each });
+    out.push({ do: 'outside', name: 'vpn' });
+    for (const each of ['deliver', 'deliver', 'forward', 'deliver', 'forward', 'deliver', 'again', 'answer', 'deliver', 'forward'] as const)
+      out.push({ do: each });
+    return out.slice(0, length).map((step, at) => (at === spoiledAt && step.do !== 'packet' ? ({ ...step, ...changes } as Step) : step));
+  });
+
 /** What a wrapped packet has when it comes by a longer way: another NSH TTL. */
 const another = fc.constantFrom(0x42, 0x82, 0xc2).map((value) => ({ spoil: [{ kind: 'byte' as const, at: 41, value }] }));
 
@@ -251,6 +274,12 @@ const traffic: fc.Arbitrary<Step> = fc.oneof(
     3,
     spoils.map((changes) => ({ do: 'answer' as const, ...changes })),
   ),
+  or(
+    3,
+    fc
+      .tuple(fc.oneof(or(3, fc.constant('vpn' as const)), or(1, pods)), spoils)
+      .map(([name, changes]) => ({ do: 'outside' as const, name, ...changes })),
+  ),
 );
 
 const one = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => step.map((each) => [each]);
@@ -259,6 +288,10 @@ const one = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => step.ma
 export const story: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
     fc.constantFrom<readonly Step[]>(...Array.from({ length: 4 }, () => [{ do: 'walkthrough' as const }]), []),
-    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(50, one(traffic))), { minLength: 1, maxLength: 60, size: 'max' }),
+    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(2, journey), or(50, one(traffic))), {
+      minLength: 1,
+      maxLength: 60,
+      size: 'max',
+    }),
   )
   .map(([beginning, steps]) => [...beginning, ...steps.flat()]);

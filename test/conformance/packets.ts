@@ -136,6 +136,13 @@ export function spoiled(bytes: Uint8Array, changes: readonly Spoil[] = []): Uint
   return out;
 }
 
+/** What a packet to the steering port has behind the 48 bytes that we write; every other packet as it is. */
+export function unwrapped(bytes: Uint8Array): Uint8Array {
+  const isSteering =
+    bytes.length > ETHERNET + 48 && bytes[ETHERNET + 9] === 17 && ((bytes[ETHERNET + 22] ?? 0) << 8) + (bytes[ETHERNET + 23] ?? 0) === 7081;
+  return isSteering ? Buffer.concat([bytes.subarray(0, ETHERNET), bytes.subarray(ETHERNET + 48)]) : bytes;
+}
+
 /** The packet with its ends exchanged; no more than an answer has to be here. */
 export function turned(bytes: Uint8Array): Uint8Array {
   if (bytes.length < ETHERNET + IPV4) return bytes;

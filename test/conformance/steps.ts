@@ -168,6 +168,8 @@ export const STEPS = {
   forward: step('forward', { spoil: spoils }),
   /** The pod that has it answers it. */
   answer: step('answer', { spoil: spoils }),
+  /** Its destination outside answers it; the answer comes to a pod by the plain way. */
+  outside: step('outside', { name, spoil: spoils }),
 } as const;
 
 export type Step = { [Do in keyof typeof STEPS]: Static<(typeof STEPS)[Do]> }[keyof typeof STEPS];
@@ -176,7 +178,7 @@ export const isStep = (value: unknown): value is Step => {
   return typeof kind === 'string' && Object.hasOwn(STEPS, kind) && Value.Check(STEPS[kind as Step['do']], value);
 };
 export type StepOf<Do extends Step['do']> = Extract<Step, { readonly do: Do }>;
-export type PacketStep = StepOf<'packet' | 'again' | 'deliver' | 'forward' | 'answer'>;
+export type PacketStep = StepOf<'packet' | 'again' | 'deliver' | 'forward' | 'answer' | 'outside'>;
 export type Preparation = Exclude<Step, PacketStep>;
 export type Way = StepOf<'packet'>['way'];
 

@@ -8,6 +8,7 @@ struct envelope {
 	struct address source; /* outer source: the previous hop of a forward packet */
 	__be32 path;
 	__u32 length;          /* of the outer headers, bytes */
+	__u32 nsh;             /* where the NSH stands in the frame */
 	__u8 ttl;
 	__u8 tos;
 	bool reply;
@@ -16,12 +17,12 @@ struct envelope {
 #define GENEVE_MAX_OPTIONS 63 /* of 4 bytes each: the most that a 6-bit length holds */
 
 /* Finds the NSH option. 0, or the reason of the drop. */
-static __noinline int find_nsh(struct __sk_buff *skb, __u32 offset, __u32 length, struct nsh_header *nsh)
+static __noinline int find_nsh(struct __sk_buff *skb, __u32 offset, __u32 length, struct nsh_header *nsh, __u32 *place)
 {
 	bool found = false;
 	__u32 at = 0;
 
-	if (!nsh)
+	if (!nsh || !place)
 		return REASON_GENEVE_NO_NSH;
 	for (int i = 0; i < GENEVE_MAX_OPTIONS; i++) {
 		struct geneve_option option;
@@ -37,8 +38,11 @@ static __noinline int find_nsh(struct __sk_buff *skb, __u32 offset, __u32 length
 		if (option.class == bpf_htons(NSH_OPTION_CLASS) && option.type == NSH_OPTION_TYPE) {
 			if (body != sizeof(*nsh))
 				return REASON_NSH_MALFORMED;
-			if (!found && bpf_skb_load_bytes(skb, offset + at + sizeof(option), nsh, sizeof(*nsh)))
-				return REASON_GENEVE_MALFORMED;
+			if (!found) {
+				*place = offset + at + sizeof(option);
+				if (bpf_skb_load_bytes(skb, *place, nsh, sizeof(*nsh)))
+					return REASON_GENEVE_MALFORMED;
+			}
 			found = true;
 		} else if (option.type & GENEVE_OPTION_CRITICAL) {
 			return REASON_GENEVE_CRITICAL_OPTION;
@@ -87,8 +91,9 @@ static __always_inline enum reason open_envelope(struct __sk_buff *skb, const st
 	if (options == GENEVE_OPT_WORDS * 4 && steering->option.class == bpf_htons(NSH_OPTION_CLASS) &&
 	    steering->option.type == NSH_OPTION_TYPE && (steering->option.length & 0x1f) == NSH_WORDS) {
 		nsh = steering->nsh; /* as we write it: nothing to search */
+		envelope->nsh = geneve_offset + offsetof(struct steering_header, nsh);
 	} else {
-		enum reason reason = find_nsh(skb, geneve_offset + sizeof(struct geneve_header), options, &nsh);
+		enum reason reason = find_nsh(skb, geneve_offset + sizeof(struct geneve_header), options, &nsh, &envelope->nsh);
 
 		if (reason)
 			return reason;
@@ -116,7 +121,8 @@ static __always_inline enum reason open_envelope(struct __sk_buff *skb, const st
 static __always_inline enum reason read_inner(struct __sk_buff *skb, const struct packet *outer, const struct envelope *envelope,
                                               struct packet *inner, enum parse_result *result)
 {
-	__u32 offset = ETH_HLEN + envelope->length;
+	/* At most 288 bytes, which the verifier does not know. */
+	__u32 offset = ETH_HLEN + (envelope->length & 0x1ff);
 	__u8 *version;
 
 	if (outer->length <= envelope->length || ensure(skb, offset + sizeof(*version)))
@@ -128,6 +134,35 @@ static __always_inline enum reason read_inner(struct __sk_buff *skb, const struc
 		return REASON_NEXT_PROTOCOL;
 	*result = parse_ipv4(skb, offset, outer->length - envelope->length, inner);
 	return *result == PARSE_MALFORMED ? REASON_INNER_MALFORMED : 0;
+}
+
+/*
+ * Sends a tunnelled packet on to another hop, in place: outer addresses and TTL, and of the NSH its TTL
+ * and path. Everything else in the outer headers stays, options of others included.
+ */
+static __always_inline int redirect_tunnel(struct __sk_buff *skb, const struct envelope *envelope, const struct tunnel *tunnel)
+{
+	struct iphdr *ip;
+	struct udphdr *udp;
+	__be16 word;
+
+	if (bpf_skb_load_bytes(skb, envelope->nsh, &word, sizeof(word)))
+		return -1;
+	word = bpf_htons((bpf_ntohs(word) & ~(0x3f << 6)) | (tunnel->ttl << 6));
+	if (bpf_skb_store_bytes(skb, envelope->nsh, &word, sizeof(word), 0) ||
+	    bpf_skb_store_bytes(skb, envelope->nsh + offsetof(struct nsh_header, path), &tunnel->path, sizeof(tunnel->path), 0))
+		return -1;
+	ip = frame_start(skb) + ETH_HLEN;
+	udp = (void *)(ip + 1);
+	if ((void *)(udp + 1) > frame_end(skb))
+		return -1;
+	ip->ttl = OUTER_TTL;
+	ip->saddr = tunnel->source;
+	ip->daddr = tunnel->destination;
+	ip->check = 0;
+	ip->check = ipv4_checksum(ip);
+	udp->check = 0; /* it would cover the addresses */
+	return 0;
 }
 
 #define ECN_MASK 3

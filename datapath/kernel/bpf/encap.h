@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 
 #include "flow.h"
@@ -195,21 +196,56 @@ static __always_inline int forward(struct __sk_buff *skb, const struct tunnel *t
 	return VERDICT_PASS;
 }
 
+/* Of a packet that enters the stack again through a pod's interface, past from_pod. */
+#define ONWARD_MARK 0x73666364
+
+/*
+ * `forward` at a pod's way in. To let the stack decide would there mean to give the packet to the pod:
+ * instead it enters the stack as if the pod had sent it, marked, addressed to whoever sent it here.
+ */
+static __always_inline int forward_onward(struct __sk_buff *skb, const struct tunnel *tunnel, __u8 tos, struct route *route)
+{
+	int verdict = forward(skb, tunnel, tos, route);
+	struct ethhdr *ethernet = frame_start(skb);
+
+	if (verdict != VERDICT_PASS)
+		return verdict;
+	if ((void *)(ethernet + 1) > frame_end(skb))
+		return VERDICT_DROP;
+	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
+	skb->mark = ONWARD_MARK;
+	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+/*
+ * A packet that `forward_onward` has put in front of the stack: its mark is gone, it is the node's to
+ * route. No pod can set one: a packet that leaves a network namespace loses its mark.
+ */
+static __always_inline bool is_onward(struct __sk_buff *skb)
+{
+	if (skb->mark != ONWARD_MARK)
+		return false;
+	skb->mark = 0;
+	bpf_skb_change_type(skb, PACKET_HOST);
+	return true;
+}
+
 /* Wraps the packet and sends it on, by `route` where one is kept. Counts `reason`, or why it could not. */
 static __always_inline int steer(struct __sk_buff *skb, const struct packet *packet, const struct tunnel *tunnel, struct route *route,
-                                 enum reason reason)
+                                 enum reason reason, enum direction direction)
 {
 	int verdict;
 
 	if (packet->length > 0xffff - OVERHEAD_IPV4) {
-		count(REASON_TOO_BIG, DIRECTION_FROM_POD, packet->length);
+		count(REASON_TOO_BIG, direction, packet->length);
 		return VERDICT_DROP;
 	}
 	if (make_room(skb, packet->protocol) || write_headers(skb, packet, tunnel)) {
-		count(REASON_ENCAP_FAILED, DIRECTION_FROM_POD, packet->length);
+		count(REASON_ENCAP_FAILED, direction, packet->length);
 		return VERDICT_DROP;
 	}
-	verdict = forward(skb, tunnel, packet->tos, route);
-	count(verdict == VERDICT_DROP ? REASON_TOO_BIG : reason, DIRECTION_FROM_POD, packet->length);
+	verdict = direction == DIRECTION_FROM_POD ? forward(skb, tunnel, packet->tos, route)
+	                                          : forward_onward(skb, tunnel, packet->tos, route);
+	count(verdict == VERDICT_DROP ? REASON_TOO_BIG : reason, direction, packet->length);
 	return verdict;
 }

@@ -15,6 +15,8 @@ enum reason {
 	REASON_DECAPSULATED = 5, /* forwarded: encapsulated packet, unwrapped for its pod */
 	REASON_LEFT_CLUSTER = 6, /* passed: packet of the last function that leaves the path plain, to a destination that no peer covers */
 	REASON_BYPASSED = 7, /* passed: selected packet passed plain: the chain has no ready function and its failure policy is bypass */
+	REASON_REPLY_ENTERED = 8, /* forwarded: reply that came plain to the source of its flow, encapsulated back into the chain */
+	REASON_REPLY_RELAYED = 9, /* forwarded: reply on its way back into the chain, handed to the function that is nearer to the end */
 	REASON_SPOOFED_ENCAP = 32, /* dropped: UDP to the steering port sent by a pod: only the datapath encapsulates */
 	REASON_NO_BACKEND = 33, /* dropped: the selected path has no ready function */
 	REASON_UNKNOWN_PATH = 34, /* dropped: the selected path is not in sfcpath */

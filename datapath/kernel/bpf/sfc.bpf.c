@@ -39,7 +39,8 @@ static __always_inline bool is_steering(const struct packet *packet)
 
 /* Sends the packet to a hop of its flow. Only endpoints that have an IPv4 address come to have flows. */
 static __always_inline int encapsulate(struct __sk_buff *skb, const struct packet *packet, const struct sfcflow_value *flow,
-                                       const __u8 *hop, __be32 path, __u8 ttl, bool reply, struct route *route, enum reason reason)
+                                       const __u8 *hop, __be32 path, __u8 ttl, bool reply, struct route *route, enum reason reason,
+                                       enum direction direction)
 {
 	struct tunnel tunnel = {
 		.source = *(__be32 *)flow->local,
@@ -49,7 +50,7 @@ static __always_inline int encapsulate(struct __sk_buff *skb, const struct packe
 		.reply = reply,
 	};
 
-	return steer(skb, packet, &tunnel, route, reason);
+	return steer(skb, packet, &tunnel, route, reason, direction);
 }
 
 /*
@@ -116,7 +117,8 @@ static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct 
 	flow.epoch = policy_epoch;
 	flow_touch(&flow, true, packet->length);
 	bpf_map_update_elem(&sfcflow, key, &flow, BPF_ANY);
-	return encapsulate(skb, packet, &flow, flow.next_hop, path, NSH_TTL_CLASSIFIER, false, NULL, decision.reason);
+	return encapsulate(skb, packet, &flow, flow.next_hop, path, NSH_TTL_CLASSIFIER, false, NULL, decision.reason,
+	                   DIRECTION_FROM_POD);
 }
 
 /* Established flows take the straight way down: one look-up, no matter what is selected. */
@@ -129,7 +131,7 @@ int from_pod(struct __sk_buff *skb)
 	enum parse_result parsed;
 	bool a_to_b, forward;
 
-	if (skb->protocol != bpf_htons(ETH_P_IP))
+	if (skb->protocol != bpf_htons(ETH_P_IP) || is_onward(skb))
 		return VERDICT_PASS;
 	parsed = parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet);
 	if (parsed != PARSE_OK || packet.fragment != FRAGMENT_NONE || is_steering(&packet))
@@ -152,7 +154,7 @@ int from_pod(struct __sk_buff *skb)
 			return VERDICT_PASS;
 		/* The hops that are left to the classifier: a reply cannot circle, whatever was recorded. */
 		return encapsulate(skb, &packet, flow, flow->previous_hop, flow->path, NSH_TTL_MAX - flow->ttl, true,
-		                   ROUTE_AT(flow, previous), REASON_STEERED_REPLY);
+		                   ROUTE_AT(flow, previous), REASON_STEERED_REPLY, DIRECTION_FROM_POD);
 	}
 
 	if (flow->role == FLOW_ROLE_DESTINATION || flow->role == FLOW_ROLE_INBOUND) /* the pod routes it on: its own egress */
@@ -182,7 +184,7 @@ int from_pod(struct __sk_buff *skb)
 		return VERDICT_PASS;
 	}
 	return encapsulate(skb, &packet, flow, flow->next_hop, flow->next_path, flow->ttl - 1, false, ROUTE_AT(flow, next),
-	                   established_reason(flow));
+	                   established_reason(flow), DIRECTION_FROM_POD);
 }
 
 /* Is the outer source one whose word counts? */
@@ -223,6 +225,44 @@ static __always_inline bool is_for(const struct endpoint_value *target, const st
 	return (target->flags & ENDPOINT_FLAG_IPV4) && packet->destination.word[0] == *(__be32 *)target->ipv4;
 }
 
+/*
+ * Is this a reply on its way to the end of the chain, from which it shall go back? It carries the service
+ * index that a destination's replies carry, 0, and comes from the hop nearer to the source.
+ */
+static __always_inline bool is_returning(const struct sfcflow_value *flow, const struct envelope *envelope, bool a_to_b)
+{
+	return envelope->reply && !(envelope->path & bpf_htonl(0xff)) && flow->role == FLOW_ROLE_FUNCTION && !is_forward(flow, a_to_b) &&
+	       same_address(&envelope->source, flow->previous_hop) && !((envelope->path ^ flow->path) & bpf_htonl(0xffffff00));
+}
+
+/* Does another function follow on the flow's way, in this chain or one that it joins? */
+static __always_inline bool is_before_the_last(const struct sfcflow_value *flow)
+{
+	return (flow->flags & FLOW_FLAG_NEXT_HOP) && (flow->next_path & bpf_htonl(0xff));
+}
+
+/* Sends a returning reply to the next function. */
+static __always_inline int relay(struct __sk_buff *skb, const struct packet *outer, const struct envelope *envelope,
+                                 struct sfcflow_value *flow)
+{
+	struct tunnel tunnel = {
+		.source = *(__be32 *)flow->local,
+		.destination = *(__be32 *)flow->next_hop,
+		.path = flow->next_path & bpf_htonl(0xffffff00),
+		.ttl = envelope->ttl - 1,
+		.reply = true,
+	};
+	int verdict;
+
+	if (envelope->ttl <= 1)
+		return drop(REASON_NSH_TTL, DIRECTION_TO_POD, outer->length);
+	if (redirect_tunnel(skb, envelope, &tunnel))
+		return drop(REASON_ENCAP_FAILED, DIRECTION_TO_POD, outer->length);
+	verdict = forward_onward(skb, &tunnel, envelope->tos, ROUTE_AT(flow, next));
+	count(verdict == VERDICT_DROP ? REASON_TOO_BIG : REASON_REPLY_RELAYED, DIRECTION_TO_POD, outer->length);
+	return verdict;
+}
+
 /* A steering packet for this pod: validate, unwrap, remember, deliver. */
 static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet *outer)
 {
@@ -256,7 +296,11 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 		flow = bpf_map_lookup_elem(&sfcflow, &key);
 	}
 	if (flow && outer->destination.word[0] == *(__be32 *)flow->local) {
-		if (envelope.reply)
+		if (is_returning(flow, &envelope, a_to_b)) {
+			if (is_before_the_last(flow))
+				return relay(skb, outer, &envelope, flow);
+			known = true;
+		} else if (envelope.reply)
 			known = (flow->flags & FLOW_FLAG_NEXT_HOP) && !is_forward(flow, a_to_b) &&
 			        same_address(&envelope.source, flow->next_hop);
 		else
@@ -290,25 +334,45 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 }
 
 /*
- * Somebody opens a flow to a selected pod from outside the tunnel. Its replies answer, they are no
- * egress of the pod's own, and must not go through functions that never saw the request: remember
- * the flow as inbound. TCP: the SYN only, so that a flow whose steering entry was evicted is never
- * taken for an inbound one in its middle.
+ * A plain packet of a known flow. A reply to what the pod had steered has come past the chain, from a
+ * destination that knows nothing of it: it goes to the end of the chain and comes back through every function.
+ */
+static __always_inline int to_pod_plain_known(struct __sk_buff *skb, const struct packet *packet, struct sfcflow_value *flow, bool forward)
+{
+	flow_track(flow, forward, packet);
+	flow_touch(flow, forward, packet->length);
+	if (forward || flow->role != FLOW_ROLE_SOURCE || !(flow->flags & FLOW_FLAG_NEXT_HOP))
+		return VERDICT_PASS;
+	return encapsulate(skb, packet, flow, flow->next_hop, flow->next_path & bpf_htonl(0xffffff00), NSH_TTL_CLASSIFIER, true,
+	                   ROUTE_AT(flow, next), REASON_REPLY_ENTERED, DIRECTION_TO_POD);
+}
+
+/*
+ * What a selected pod receives outside the tunnel: a reply, or the first packet of a flow that somebody
+ * opens to it. Answers to the latter are no egress of the pod's own, and must not go through functions
+ * that never saw the request: the flow is remembered as inbound. TCP: the SYN only, so that a flow whose
+ * steering entry was evicted is never taken for an inbound one in its middle.
  */
 static __noinline int to_pod_plain(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct sfcflow_value flow = {.role = FLOW_ROLE_INBOUND, .flags = FLOW_FLAG_RESOLVED, .local_family = FAMILY_IPV4};
+	struct sfcflow_value *known;
 	struct endpoint_value *target;
 	struct sfcflow_key key;
+	bool a_to_b;
 
 	if (!packet || packet->fragment != FRAGMENT_NONE)
 		return VERDICT_PASS;
-	if (packet->protocol == IPPROTO_TCP && !tcp_is_opening(packet->tcp_flags))
-		return VERDICT_PASS;
 	target = find_endpoint(skb);
-	if (!target || !(target->flags & SELECTS) || !is_for(target, packet))
+	if (!target || !(target->flags & SELECTS))
 		return VERDICT_PASS;
-	if (flow_key(&key, skb->ifindex, packet))
+	a_to_b = flow_key(&key, skb->ifindex, packet);
+	known = bpf_map_lookup_elem(&sfcflow, &key);
+	if (known)
+		return to_pod_plain_known(skb, packet, known, is_forward(known, a_to_b));
+	if ((packet->protocol == IPPROTO_TCP && !tcp_is_opening(packet->tcp_flags)) || !is_for(target, packet))
+		return VERDICT_PASS;
+	if (a_to_b)
 		flow.flags |= FLOW_FLAG_FORWARD_A_TO_B;
 	*(__be32 *)flow.local = *(__be32 *)target->ipv4;
 	flow.endpoint = target->id;

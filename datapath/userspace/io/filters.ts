@@ -40,15 +40,19 @@ export function catchSteering(ifname: string, address: string, port: number, dev
   ]);
 }
 
-/** Every packet to the pod's own address, to the device. */
-export function catchToPod(ifname: string, address: string, device: string): void {
-  const filter = `filter add dev ${plain(ifname)} egress pref ${PRIORITY.selected} protocol ip u32`;
-  batch('tc', [`qdisc replace dev ${ifname} clsact`, `${filter} match ip dst ${address}/32 ${redirect(device)}`]);
+/** Everything that the pod is about to receive, also for those behind it, to the device. */
+export function catchToPod(ifname: string, device: string): void {
+  catchUnicast(ifname, 'egress', PRIORITY.selected, device);
 }
 
-/** Everything that the pod sends, to the device; multicast stays with the interface that it belongs to. */
+/** Everything that the pod sends, to the device. */
 export function catchFromPod(ifname: string, device: string): void {
-  const filter = `filter add dev ${plain(ifname)} ingress pref ${PRIORITY.fromPod} protocol ip u32`;
+  catchUnicast(ifname, 'ingress', PRIORITY.fromPod, device);
+}
+
+/** Multicast stays with the interface that it belongs to. */
+function catchUnicast(ifname: string, point: 'ingress' | 'egress', priority: number, device: string): void {
+  const filter = `filter add dev ${plain(ifname)} ${point} pref ${priority} protocol ip u32`;
   batch('tc', [
     `qdisc replace dev ${ifname} clsact`,
     ...UNICAST.map((destination) => `${filter} match u32 ${destination} at 16 ${redirect(device)}`),

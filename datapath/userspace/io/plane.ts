@@ -58,6 +58,8 @@ interface Port {
   readonly ifname: string;
   /** The device of what it sends; -1 while that is not caught. */
   fd: number;
+  /** The device of what it is about to receive; -1 while only steering packets are caught. */
+  receiver: number;
   /** Its address as the filters have it; empty while they have none. */
   address: string;
   selected: boolean;
@@ -84,6 +86,7 @@ export class Plane {
   readonly #ethernet = new Uint8Array(ETHERNET - 2);
   readonly #ports = new Map<number, Port>();
   readonly #byDevice = new Map<number, Port>();
+  readonly #byReceiver = new Map<number, Port>();
   readonly #byAddress = new Map<number, Port>();
   readonly #lost = new Map<string, number>();
   #toldAt = Number.NEGATIVE_INFINITY;
@@ -117,7 +120,7 @@ export class Plane {
   attach(ifindex: number, ifname: string): void {
     if (this.#ports.get(ifindex)?.ifname === ifname) return;
     this.detach(ifindex);
-    const port: Port = { ifindex, ifname, fd: -1, address: '', selected: false, reached: false };
+    const port: Port = { ifindex, ifname, fd: -1, receiver: -1, address: '', selected: false, reached: false };
     this.#ports.set(ifindex, port);
     try {
       this.#catch(port);
@@ -134,6 +137,7 @@ export class Plane {
     this.#forgetAddress(port);
     releaseAll([port.ifname]);
     this.#closeDevice(port);
+    this.#closeReceiver(port);
   }
 
   /** Endpoint entries were written. */
@@ -146,7 +150,10 @@ export class Plane {
   close(): void {
     releaseAll([...this.#ports.values()].map(({ ifname }) => ifname));
     this.countOverruns();
-    for (const port of this.#ports.values()) this.#closeDevice(port);
+    for (const port of this.#ports.values()) {
+      this.#closeDevice(port);
+      this.#closeReceiver(port);
+    }
     this.#ports.clear();
     this.#epoll.close();
     this.#socket.close();
@@ -169,21 +176,26 @@ export class Plane {
    */
   pump(fd: number, interrupted: () => boolean): boolean {
     const port = this.#byDevice.get(fd);
-    if (port === undefined && fd !== this.#node) return false;
+    const receiver = this.#byReceiver.get(fd);
+    if (port === undefined && receiver === undefined && fd !== this.#node) return false;
+    const direction = port === undefined ? DIRECTION.toPod : DIRECTION.fromPod;
     this.#pipeline.setClock(this.#options.monotonic());
     for (let moved = 0; moved < BATCH && !interrupted(); moved++) {
       const length = readAt(fd, this.#base + READ_AT, LARGEST);
       if (length < 0) {
         if (length === -EBADFD)
-          throw new SfcError('DATAPATH_LOST', `the device ${port === undefined ? NODE_DEVICE : deviceOf(port)} was removed`);
-        if (length !== -EAGAIN) this.#failed('read', length, port === undefined ? DIRECTION.toPod : DIRECTION.fromPod, 0);
+          throw new SfcError(
+            'DATAPATH_LOST',
+            `the device ${port !== undefined ? deviceOf(port) : receiver !== undefined ? receiverOf(receiver) : NODE_DEVICE} was removed`,
+          );
+        if (length !== -EAGAIN) this.#failed('read', length, direction, 0);
         break;
       }
       try {
-        if (port === undefined) this.#toPod(length);
+        if (port === undefined) this.#toPod(receiver, length);
         else this.#fromPod(port, length);
       } catch (error) {
-        this.#pipeline.count('io-failed', port === undefined ? DIRECTION.toPod : DIRECTION.fromPod, length);
+        this.#pipeline.count('io-failed', direction, length);
         this.#warn(`a packet of ${length} bytes: ${error instanceof Error ? error.stack : String(error)}`);
       }
     }
@@ -197,24 +209,35 @@ export class Plane {
     if (length <= header) return;
     if (header !== 0) this.#buffer.copyWithin(KEPT_AT, READ_AT, at);
     if (pipeline.fromPod(port.ifindex, this.#view, at, length - header) !== VERDICT.pass) return;
-    const frame = pipeline.start - ETHERNET;
-    this.#buffer.set(this.#ethernet, frame);
-    this.#view.setUint16(pipeline.start - 2, this.#view.getUint8(pipeline.start) >> 4 === 6 ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4);
-    const from = frame - header;
-    if (header !== 0) wrapVirtioHeader(this.#view, KEPT_AT, from, ETHERNET, at - pipeline.start, this.#little);
-    const written = writeAt(this.#node, this.#base + from, pipeline.start - from + pipeline.length);
-    if (written < 0) this.#failed('send', written, DIRECTION.fromPod, pipeline.length);
+    this.#toNode(ETHERNET, at - pipeline.start, DIRECTION.fromPod);
   }
 
-  #toPod(length: number): void {
+  /**
+   * Gives what the pipeline has left to the node's routing. The virtio header that was read stands at `KEPT_AT`;
+   * `moved` bytes of link header were not there for it yet, `overhead` bytes of outer headers are new.
+   */
+  #toNode(moved: number, overhead: number, direction: number): void {
+    const { start, length } = this.#pipeline;
+    this.#buffer.set(this.#ethernet, start - ETHERNET);
+    this.#view.setUint16(start - 2, this.#view.getUint8(start) >> 4 === 6 ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4);
+    const from = start - ETHERNET - this.#header;
+    if (this.#header !== 0) wrapVirtioHeader(this.#view, KEPT_AT, from, moved, ETHERNET, overhead, this.#little);
+    const written = writeAt(this.#node, this.#base + from, start - from + length);
+    if (written < 0) this.#failed('send', written, direction, length);
+  }
+
+  /** A frame for `receiver`'s pod; without one, for the pod whose address it carries. */
+  #toPod(receiver: Port | undefined, length: number): void {
     const pipeline = this.#pipeline;
     const header = this.#header;
     const frame = READ_AT + header;
     const at = frame + ETHERNET;
     if (length < header + ETHERNET + 20) return; // no IPv4 packet: the filters catch nothing else
-    const port = this.#byAddress.get(this.#view.getInt32(at + 16));
+    const port = receiver ?? this.#byAddress.get(this.#view.getInt32(at + 16));
     if (port === undefined) return; // its pod has gone meanwhile
+    if (header !== 0) this.#buffer.copyWithin(KEPT_AT, READ_AT, frame);
     const verdict = pipeline.toPod(port.ifindex, this.#view, at, length - header - ETHERNET);
+    if (verdict === VERDICT.onward) this.#toNode(0, at - pipeline.start, DIRECTION.toPod);
     if (verdict !== VERDICT.pass) return;
     const overhead = pipeline.start - at;
     if (overhead !== 0) {
@@ -224,7 +247,7 @@ export class Plane {
     let from = frame + overhead;
     if (header !== 0) {
       from -= PACKET_SOCKET_HEADER;
-      unwrapVirtioHeader(this.#view, READ_AT, from, overhead, ETHERNET, this.#little);
+      unwrapVirtioHeader(this.#view, KEPT_AT, from, overhead, ETHERNET, this.#little);
     }
     const size = frame + overhead - from + ETHERNET + pipeline.length;
     const sent = this.#socket.send(port.ifindex, this.#base + from, size);
@@ -247,6 +270,7 @@ export class Plane {
       release(port.ifname, 'steering');
       release(port.ifname, 'selected');
       port.selected = false;
+      this.#closeReceiver(port);
       if (address !== '' && endpoint !== undefined) {
         this.#byAddress.set(addressWord(endpoint.ipv4), port);
         catchSteering(port.ifname, address, this.#options.port, NODE_DEVICE);
@@ -255,8 +279,11 @@ export class Plane {
     }
     const sends = selected || port.reached;
     if (sends && port.fd < 0) this.#openDevice(port);
-    if (selected && !port.selected) catchToPod(port.ifname, address, NODE_DEVICE);
-    if (!selected && port.selected) release(port.ifname, 'selected');
+    if (selected && !port.selected) this.#openReceiver(port);
+    if (!selected && port.selected) {
+      release(port.ifname, 'selected');
+      this.#closeReceiver(port);
+    }
     port.selected = selected;
     if (!sends && port.fd >= 0) {
       release(port.ifname, 'fromPod');
@@ -281,6 +308,31 @@ export class Plane {
     this.#epoll.add(fd);
   }
 
+  #openReceiver(port: Port): void {
+    const name = receiverOf(port);
+    const fd = openTun({ name, layer: 'frames', offload: this.gso ? 'tunnelled' : 'packets' });
+    try {
+      quieten(name);
+      batch('ip', [`link set dev ${name} arp off txqueuelen ${QUEUE} up`]);
+      catchToPod(port.ifname, name);
+    } catch (error) {
+      release(port.ifname, 'selected');
+      closeFd(fd);
+      throw error;
+    }
+    port.receiver = fd;
+    this.#byReceiver.set(fd, port);
+    this.#epoll.add(fd);
+  }
+
+  #closeReceiver(port: Port): void {
+    if (port.receiver < 0) return;
+    this.#byReceiver.delete(port.receiver);
+    this.#lost.delete(receiverOf(port));
+    closeFd(port.receiver);
+    port.receiver = -1;
+  }
+
   #closeDevice(port: Port): void {
     if (port.fd < 0) return;
     this.#byDevice.delete(port.fd);
@@ -299,7 +351,12 @@ export class Plane {
       const before = this.#lost.get(device) ?? 0;
       this.#lost.set(device, dropped);
       if (dropped <= before) continue;
-      this.#pipeline.count('overrun', device === NODE_DEVICE ? DIRECTION.toPod : DIRECTION.fromPod, 0, dropped - before);
+      this.#pipeline.count(
+        'overrun',
+        device === NODE_DEVICE || device.startsWith(RECEIVER) ? DIRECTION.toPod : DIRECTION.fromPod,
+        0,
+        dropped - before,
+      );
     }
   }
 
@@ -319,6 +376,9 @@ export class Plane {
 
 /** The device of what a pod sends. */
 const deviceOf = ({ ifindex }: Port): string => `sfc${ifindex}`;
+/** The device of what a selected pod is about to receive. */
+const RECEIVER = 'sfcr';
+const receiverOf = ({ ifindex }: Port): string => `${RECEIVER}${ifindex}`;
 
 const addressWord = (bytes: Uint8Array): number => new DataView(bytes.buffer, bytes.byteOffset, 4).getInt32(0);
 
@@ -335,7 +395,7 @@ function quieten(device: string): void {
 function queueDrops(): Map<string, number> {
   const drops = new Map<string, number>();
   for (const line of readFileSync('/proc/thread-self/net/dev', 'utf8').split('\n')) {
-    const [, name, figures] = /^\s*(sfc\d+):(.*)$/.exec(line) ?? [];
+    const [, name, figures] = /^\s*(sfcr?\d+):(.*)$/.exec(line) ?? [];
     if (name !== undefined) drops.set(name, Number(figures?.trim().split(/\s+/)[11] ?? 0));
   }
   return drops;

@@ -34,7 +34,7 @@ describe.each([['little', true] as const, ['big', false] as const])('a virtio he
   const wrap = (fields: Fields, overhead: number) => {
     const view = new DataView(new ArrayBuffer(100));
     write(view, 0, fields, little);
-    wrapVirtioHeader(view, 0, 40, ETHERNET, overhead, little);
+    wrapVirtioHeader(view, 0, 40, ETHERNET, ETHERNET, overhead, little);
     return { fields: read(view, 40, little), tunnel: [view.getUint16(60, true), view.getUint16(62, true)] };
   };
   const unwrap = (fields: Fields, overhead: number) => {
@@ -54,6 +54,17 @@ describe.each([['little', true] as const, ['big', false] as const])('a virtio he
 
   it('of a segment that is not wrapped moves by the link header alone', () => {
     expect(wrap(segment, 0)).toEqual({ fields: { ...segment, headers: 66, start: 34 }, tunnel: [0, 0] });
+  });
+
+  it('of a whole frame’s segment moves by the outer headers alone, and of one in a tunnel not at all', () => {
+    const view = new DataView(new ArrayBuffer(100));
+    const framed = { ...segment, headers: 66, start: 34 };
+    write(view, 0, framed, little);
+    wrapVirtioHeader(view, 0, 40, 0, ETHERNET, OVERHEAD, little);
+    const wrapped = { flags: 1, type: 0x21, headers: 66 + 48, size: 1448, start: 34 + 48, offset: 16 };
+    expect([read(view, 40, little), view.getUint16(60, true), view.getUint16(62, true)]).toEqual([wrapped, 34, 62]);
+    wrapVirtioHeader(view, 40, 70, 0, ETHERNET, 0, little);
+    expect([read(view, 70, little), view.getUint16(90, true), view.getUint16(92, true)]).toEqual([wrapped, 34, 62]);
   });
 
   it('of a finished packet stays one, wrapped or not', () => {
@@ -79,7 +90,7 @@ describe.each([['little', true] as const, ['big', false] as const])('a virtio he
   it('is clean where nothing was said, whatever stood there', () => {
     const view = new DataView(new Uint8Array(100).fill(0xff).buffer);
     write(view, 0, finished, little);
-    wrapVirtioHeader(view, 0, 40, ETHERNET, OVERHEAD, little);
+    wrapVirtioHeader(view, 0, 40, ETHERNET, ETHERNET, OVERHEAD, little);
     expect([...new Uint8Array(view.buffer, 50, VIRTIO_HEADER - 10)]).toEqual(new Array(VIRTIO_HEADER - 10).fill(0));
   });
 });

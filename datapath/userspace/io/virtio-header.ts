@@ -28,30 +28,42 @@ const GSO_UDP_TUNNEL = 0x60;
 const OUTER_IPV4 = 20;
 
 /**
- * The header at `from` becomes, at `to`, that of the packet behind `link` bytes of link header and
- * `overhead` bytes of outer headers (0: it is not wrapped).
+ * The header at `from` becomes, at `to`, that of the packet behind `link` bytes of link header, of which
+ * `added` were not there before, and `overhead` bytes of outer headers that were not (0: it is not wrapped
+ * now; in a tunnel already, it stays so).
  */
-export function wrapVirtioHeader(view: DataView, from: number, to: number, link: number, overhead: number, little: boolean): void {
+export function wrapVirtioHeader(
+  view: DataView,
+  from: number,
+  to: number,
+  added: number,
+  link: number,
+  overhead: number,
+  little: boolean,
+): void {
   const flags = view.getUint8(from);
   const type = view.getUint8(from + 1);
   const headers = view.getUint16(from + 2, little);
   const size = view.getUint16(from + 4, little);
   const start = view.getUint16(from + 6, little);
   const offset = view.getUint16(from + 8, little);
-  const moved = link + overhead;
-  const tunnelled = type !== GSO_NONE && overhead !== 0;
+  const moved = added + overhead;
+  const wraps = type !== GSO_NONE && overhead !== 0;
+  const wrapped = (type & GSO_UDP_TUNNEL) !== 0;
   view.setUint8(to, flags);
-  view.setUint8(to + 1, tunnelled ? type | GSO_UDP_TUNNEL_IPV4 : type);
+  view.setUint8(to + 1, wraps ? type | GSO_UDP_TUNNEL_IPV4 : type);
   view.setUint16(to + 2, type === GSO_NONE ? 0 : headers + moved, little);
   view.setUint16(to + 4, size, little);
   view.setUint16(to + 6, (flags & NEEDS_CHECKSUM) !== 0 ? start + moved : start, little);
   view.setUint16(to + 8, offset, little);
+  // In the tunnel fields little-endian is what virtio says, not the machine's order.
+  const outer = wraps ? link + OUTER_IPV4 : wrapped ? view.getUint16(from + 20, true) + added : 0;
+  const inner = wraps ? link + overhead : wrapped ? view.getUint16(from + 22, true) + added : 0;
   view.setUint32(to + 10, 0);
   view.setUint32(to + 14, 0);
   view.setUint16(to + 18, 0);
-  // In the tunnel fields little-endian is what virtio says, not the machine's order.
-  view.setUint16(to + 20, tunnelled ? link + OUTER_IPV4 : 0, true);
-  view.setUint16(to + 22, tunnelled ? moved : 0, true);
+  view.setUint16(to + 20, outer, true);
+  view.setUint16(to + 22, inner, true);
 }
 
 /**
