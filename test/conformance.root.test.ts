@@ -54,6 +54,17 @@ describe('a seed', () => {
   });
 });
 
+it('a run that is interrupted ends with what it has', async () => {
+  const interrupt = new AbortController();
+  const onPackets = (sum: number): void => {
+    if (sum > 500) interrupt.abort();
+  };
+  const { packets, finding } = await conform(rivals, { stories: 1000, seed: SEED, onPackets, signal: interrupt.signal });
+  expect(finding).toBeUndefined();
+  expect(packets).toBeGreaterThan(500);
+  expect(packets).toBeLessThan(1000);
+});
+
 /** Every reason that a packet of less than a page can have, where the kernel has room for it and a device to send it to. */
 const REACHED = [
   'bypassed',

@@ -1,6 +1,7 @@
 /**
  * The frozen packets under tshark: what it reads in each is what the fixture says, and what our own
- * decoder reads. One run of tshark for all of them.
+ * decoder reads. One run of tshark for all of them. Then what the pipeline sends: tshark reads what was
+ * to be sent, in words.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -9,6 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LINK_TYPE, writePcap } from '../capture/index.js';
+import { CAST, frame, type Name, type Segment } from '../datapath/cast.js';
+import { UserspaceStage } from '../datapath/userspace/cast.js';
 import { type ChecksumState, decodePacket, type IpDescription, type PacketDescription } from '../geneve/index.js';
 import { DROPPED, PASSED, STEERED } from './fixtures/wire/index.js';
 
@@ -130,10 +133,14 @@ describe('tshark', () => {
   });
 });
 
+/** An NSH and what follows it, as an Ethernet frame. */
+function asNsh(nsh: Uint8Array, inner: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from('020000000001020000000002894f', 'hex'), nsh, inner]);
+}
+
 /** tshark knows no NSH in a Geneve option; it knows one in an Ethernet frame, with the packet behind it. */
 describe('tshark, given the body of the NSH option as an NSH', () => {
-  const ETHERNET = Buffer.from('020000000001020000000002894f', 'hex');
-  const frames = SENT.map(({ layers, last }) => Buffer.concat([ETHERNET, layers['NSH option']?.subarray(4) ?? new Uint8Array(), last]));
+  const frames = SENT.map(({ layers, last }) => asNsh(layers['NSH option']?.subarray(4) ?? new Uint8Array(), last));
 
   it('reads path, TTL and the packet that follows', () => {
     const fields = [
@@ -157,6 +164,119 @@ describe('tshark, given the body of the NSH option as an NSH', () => {
       expect(seen, name).toEqual({ spi: [`${hop.spi}`], si: [`${hop.si}`], ttl: [`${hop.ttl}`], source: inner?.source });
       expect(fields, name).toMatchObject({ 'nsh.version': ['0'], 'nsh.length': ['2'], 'nsh.mdtype': ['2'], '_ws.malformed': [] });
       expect(fields['nsh.nextproto'], name).toEqual([inner?.version === 4 ? '1' : '2']);
+    });
+  });
+});
+
+/** The walkthrough on the pipeline: client, vpn, firewall, proxy, server; and a chain that ends at a pod. */
+describe('tshark, given what the pipeline sends', () => {
+  interface Hop {
+    readonly name: string;
+    readonly bytes: Uint8Array;
+    readonly from: Name;
+    readonly to: Name;
+    readonly inner: Segment;
+    readonly nsh: { readonly spi: number; readonly si: number; readonly ttl: number };
+    readonly reply: boolean;
+  }
+  const PROTOCOLS = ['udp', 'tcp'] as const;
+
+  function hops(): readonly Hop[] {
+    const stage = new UserspaceStage().path(1, 1, ['firewall']).path(2, 1, ['proxy']);
+    const sent: Hop[] = [];
+    for (const protocol of PROTOCOLS) {
+      const request = { from: CAST.client, to: CAST.server, protocol, tos: 0xb8 };
+      const answer = { from: CAST.server, to: CAST.client, protocol, sourcePort: 80, destinationPort: 4000, tos: 0x02 };
+      const inside = { from: CAST.client, to: CAST.destination, protocol, sourcePort: 4001, destinationPort: 443, tos: 0x01 };
+      const number = protocol === 'udp' ? 17 : 6;
+      stage.pod('firewall', { selects: true }).selects('firewall', 2, 1, { protocol: number, cidr: ['203.0.113.0', 24] });
+      stage.pod('proxy').pod('vpn', { selects: true }).selects('vpn', 1, 1, { protocol: number });
+      const send = (from: Name, to: Name, inner: Segment, nsh: Hop['nsh'], reply: boolean, reason: string) => {
+        const { frame: bytes, counted } = stage.as(from).send(frame(inner));
+        expect(counted).toEqual({ [reason]: 1 });
+        const name = `${protocol} from ${from} to ${to}${reply ? ', a reply' : ''}`;
+        sent.push({ name, bytes: bytes.subarray(14), from, to, inner, nsh, reply });
+        stage.as(to).receive(bytes);
+      };
+      send('vpn', 'firewall', request, { spi: 1, si: 1, ttl: 63 }, false, 'steered-source');
+      send('firewall', 'proxy', request, { spi: 2, si: 1, ttl: 62 }, false, 'steered-next');
+      send('proxy', 'firewall', answer, { spi: 2, si: 1, ttl: 2 }, true, 'steered-reply');
+      send('firewall', 'vpn', answer, { spi: 1, si: 1, ttl: 1 }, true, 'steered-reply');
+      send('vpn', 'firewall', inside, { spi: 1, si: 1, ttl: 63 }, false, 'steered-source');
+      send('firewall', 'destination', inside, { spi: 1, si: 0, ttl: 62 }, false, 'steered-destination');
+    }
+    return sent;
+  }
+
+  const sent = hops();
+  const fields = [
+    ...['_ws.malformed', 'ip.src', 'ip.dst', 'ip.ttl', 'ip.len', 'ip.dsfield', 'ip.flags.df', 'ip.id', 'ip.checksum.status'],
+    ...['udp.srcport', 'udp.dstport', 'udp.length', 'udp.checksum.status', 'tcp.srcport', 'tcp.dstport'],
+    ...['geneve.version', 'geneve.flags.oam', 'geneve.flags.critical', 'geneve.proto_type', 'geneve.vni'],
+    ...['geneve.option.class', 'geneve.option.type', 'geneve.option.unknown.data'],
+  ];
+  const nshFields = ['nsh.version', 'nsh.ttl', 'nsh.length', 'nsh.mdtype', 'nsh.nextproto', 'nsh.spi', 'nsh.si', 'ip.src', '_ws.malformed'];
+  let read: readonly Fields[];
+  let readNsh: readonly Fields[];
+
+  beforeAll(() => {
+    read = tshark(
+      LINK_TYPE.raw,
+      sent.map(({ bytes }) => bytes),
+      fields,
+    );
+    // The option's body is what the first run has read, not what we believe to have written.
+    const bodies = read.map((each) => Buffer.from(each['geneve.option.unknown.data']?.[0] ?? '', 'hex'));
+    readNsh = tshark(
+      LINK_TYPE.ethernet,
+      sent.map(({ inner }, index) => asNsh(bodies[index] ?? new Uint8Array(), frame(inner).subarray(14))),
+      nshFields,
+    );
+  });
+
+  it.each(sent.map((hop, index) => [hop.name, hop, index] as const))('reads what it is: %s', (_, { from, to, inner, reply }, index) => {
+    const length = frame(inner).length - 14;
+    const isUdp = inner.protocol === 'udp';
+    const { sourcePort = 4000, destinationPort = 80, tos } = inner;
+    const { 'udp.srcport': sourcePorts, ...rest } = read[index] ?? {};
+    expect(rest).toMatchObject({
+      '_ws.malformed': [],
+      'ip.src': [CAST[from], inner.from],
+      'ip.dst': [CAST[to], inner.to],
+      'ip.ttl': ['64', '64'],
+      'ip.len': [`${length + 48}`, `${length}`],
+      'ip.dsfield': [`${tos}`, `${tos}`],
+      'ip.flags.df': ['1', '0'],
+      'ip.id': [`${0x1234}`, `${0x1234}`],
+      'ip.checksum.status': ['1', '1'],
+      'udp.dstport': ['7081', ...(isUdp ? [`${destinationPort}`] : [])],
+      'udp.length': [`${length + 28}`, ...(isUdp ? [`${length - 20}`] : [])],
+      'udp.checksum.status': ['3', ...(isUdp ? ['3'] : [])],
+      'tcp.srcport': isUdp ? [] : [`${sourcePort}`],
+      'tcp.dstport': isUdp ? [] : [`${destinationPort}`],
+      'geneve.version': ['0'],
+      'geneve.flags.oam': ['0'],
+      'geneve.flags.critical': ['1'],
+      'geneve.proto_type': [`${0x0800}`],
+      'geneve.vni': ['0'],
+      'geneve.option.class': [`${0x0132}`],
+      'geneve.option.type': [`${0x82}`],
+    });
+    expect(Number(sourcePorts?.[0]) & 0x8001).toBe(reply ? 0x8001 : 0x8000);
+    expect(sourcePorts?.slice(1)).toEqual(isUdp ? [`${sourcePort}`] : []);
+  });
+
+  it.each(sent.map((hop, index) => [hop.name, hop, index] as const))('reads its NSH: %s', (_, { nsh, inner }, index) => {
+    expect(readNsh[index]).toEqual({
+      'nsh.version': ['0'],
+      'nsh.ttl': [`${nsh.ttl}`],
+      'nsh.length': ['2'],
+      'nsh.mdtype': ['2'],
+      'nsh.nextproto': ['1'],
+      'nsh.spi': [`${nsh.spi}`],
+      'nsh.si': [`${nsh.si}`],
+      'ip.src': [inner.from],
+      '_ws.malformed': [],
     });
   });
 });

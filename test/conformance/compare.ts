@@ -65,11 +65,11 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
   return { packets, ...comparedAtEnd({ kernel, userspace }, before, story.length) };
 }
 
+const LARGEST = 3400;
 /** BPF_PROG_TEST_RUN refuses less than a whole IP header, and more than fits a page beside the kernel's own (EINVAL). */
 function canBeAsked(bytes: Uint8Array): boolean {
   return bytes.length >= ETHERNET + (isIpv6(bytes) ? 40 : 20) && bytes.length <= LARGEST;
 }
-const LARGEST = 3400;
 
 const isPacketStep = (step: Step): step is PacketStep =>
   step.do === 'packet' ||

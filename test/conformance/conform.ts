@@ -43,7 +43,7 @@ export async function conform(rivals: Rivals, { stories, seed, onPackets, signal
       if (++told % BREATH === 0) await setImmediate();
       if (signal?.aborted) return true;
       const { difference, counted, ...run } = compare(rivals, steps);
-      packets += run.packets;
+      if (aspect === undefined) packets += run.packets; // shrinking is no progress
       onPackets?.(packets);
       for (const reason of Object.keys(counted)) reasons.add(reason);
       if (difference === undefined) return true;

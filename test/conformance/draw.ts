@@ -5,6 +5,9 @@ import { CAST, type Name } from '../../datapath/cast.js';
 import { MAPS } from '../../maps/index.js';
 import type { Draft, Option, Spoil, Step, StepOf, Wrap } from './steps.js';
 
+/** One of several, so often. */
+const or = <T>(weight: number, arbitrary: fc.Arbitrary<T>): fc.WeightedArbitrary<T> => ({ weight, arbitrary });
+
 const pods = fc.constantFrom<Name>('vpn', 'firewall', 'proxy', 'destination');
 /** Few names and ports, so that flows meet each other. */
 const name = fc.constantFrom(...(Object.keys(CAST) as Name[]));
@@ -25,20 +28,23 @@ function rarely<T extends object>(parts: { [Key in keyof T]-?: fc.Arbitrary<NonN
 /** Where a byte decides something in a wrapped packet: TOS, source, port, Geneve, NSH, path, inner version and length. */
 const TELLING = [1, 12, 21, 28, 29, 31, 34, 35, 40, 41, 42, 43, 46, 47, 48, 51];
 const spoil: fc.Arbitrary<Spoil> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({
+  or(
+    4,
+    fc.record({
       kind: fc.constant('byte' as const),
       at: fc.oneof(fc.nat({ max: 100 }), fc.constantFrom(...TELLING)),
       value: fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(0, 1, 2, 0x42, 0x82, 0xc2)),
     }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), bytes: fc.nat({ max: 60 }) }) },
+  ),
+  or(1, fc.record({ kind: fc.constant('cut' as const), bytes: fc.nat({ max: 60 }) })),
 );
 /** Mostly none. */
 const spoils = fc.oneof(
-  { weight: 3, arbitrary: fc.constant({}) },
-  { weight: 1, arbitrary: fc.array(spoil, { minLength: 1, maxLength: 3 }).map((spoil) => ({ spoil })) },
+  or(3, fc.constant({})),
+  or(
+    1,
+    fc.array(spoil, { minLength: 1, maxLength: 3 }).map((spoil) => ({ spoil })),
+  ),
 );
 
 const option: fc.Arbitrary<Option> = fc
@@ -55,27 +61,20 @@ const option: fc.Arbitrary<Option> = fc
       'critical-sibling',
     ),
     sizes: fc.oneof(
-      { weight: 5, arbitrary: fc.constant({}) },
-      { weight: 2, arbitrary: fc.record({ words: fc.constantFrom(0, 1, 2, 3, 20, 31) }) },
-      { weight: 1, arbitrary: fc.record({ says: fc.constantFrom(0, 1, 2, 3, 31) }) },
+      or(5, fc.constant({})),
+      or(2, fc.record({ words: fc.constantFrom(0, 1, 2, 3, 20, 31) })),
+      or(1, fc.record({ says: fc.constantFrom(0, 1, 2, 3, 31) })),
     ),
   })
   // An NSH of another size is no valid packet's: seldom enough by itself.
   .map(({ kind, sizes }) => ({ kind, ...(kind === 'nsh' && 'words' in sizes && sizes.words > 3 ? {} : sizes) }));
+const harmless = fc.constantFrom<Option>({ kind: 'unknown' }, { kind: 'unknown', words: 0 }, { kind: 'sibling', words: 5 });
 /** One NSH and unknown options around it, or whatever comes. */
 const options: fc.Arbitrary<Option[]> = fc.oneof(
-  {
-    weight: 1,
-    arbitrary: fc
-      .tuple(
-        fc.array(fc.constantFrom<Option>({ kind: 'unknown' }, { kind: 'unknown', words: 0 }, { kind: 'sibling', words: 5 }), {
-          maxLength: 3,
-        }),
-        fc.nat({ max: 3 }),
-      )
-      .map(([others, at]) => [...others.slice(0, at), { kind: 'nsh' }, ...others.slice(at)] satisfies Option[]),
-  },
-  { weight: 1, arbitrary: fc.array(option, { maxLength: 5 }) },
+  fc
+    .tuple(fc.array(harmless, { maxLength: 3 }), fc.nat({ max: 3 }))
+    .map(([others, at]) => [...others.slice(0, at), { kind: 'nsh' }, ...others.slice(at)] satisfies Option[]),
+  fc.array(option, { maxLength: 5 }),
 );
 
 const wrap: fc.Arbitrary<Wrap> = fc
@@ -108,7 +107,7 @@ const wrap: fc.Arbitrary<Wrap> = fc
   .map(([ends, rest]) => ({ ...ends, ...rest }));
 
 /** Mostly small: what is in a packet decides nothing, but how much of it there is might. */
-const payload = fc.oneof({ weight: 20, arbitrary: fc.nat({ max: 60 }) }, { weight: 1, arbitrary: fc.constantFrom(1400, 1452, 2700) });
+const payload = fc.oneof(or(20, fc.nat({ max: 60 })), or(1, fc.constantFrom(1400, 1452, 2700)));
 
 const packet: fc.Arbitrary<Draft> = fc
   .tuple(
@@ -141,21 +140,20 @@ const packet: fc.Arbitrary<Draft> = fc
   )
   .map(([ends, rest, outer, changes]) => ({ ...ends, ...rest, ...outer, ...changes }));
 
+/** Some more often, so that selectors meet on a prefix. */
 const cidr = fc.constantFrom(
-  ...[
-    '0.0.0.0/0',
-    '0.0.0.0/0',
-    '203.0.113.0/24',
-    '0.0.0.0/0',
-    '203.0.113.0/24',
-    '203.0.113.8/29',
-    '203.0.113.10/32',
-    '10.0.0.0/8',
-    '10.244.0.0/16',
-    '10.244.3.0/24',
-    '10.244.3.9/32',
-    '192.168.0.0/16',
-  ],
+  '0.0.0.0/0',
+  '0.0.0.0/0',
+  '203.0.113.0/24',
+  '0.0.0.0/0',
+  '203.0.113.0/24',
+  '203.0.113.8/29',
+  '203.0.113.10/32',
+  '10.0.0.0/8',
+  '10.244.0.0/16',
+  '10.244.3.0/24',
+  '10.244.3.9/32',
+  '192.168.0.0/16',
 );
 const match = {
   name: fc.constantFrom<Name>('vpn', 'vpn', 'firewall', 'firewall', 'proxy', 'destination'),
@@ -165,7 +163,6 @@ const match = {
 };
 
 const doing = <const Do extends Step['do']>(what: Do) => fc.constant(what);
-const or = <T>(weight: number, arbitrary: fc.Arbitrary<T>): fc.WeightedArbitrary<T> => ({ weight, arbitrary });
 
 /** What the agent writes. */
 const preparation: fc.Arbitrary<Step> = fc.oneof(
