@@ -6,6 +6,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answersDuring } from '../bench/api-latency.js';
 import { type Cluster, startCluster } from '../demo/cluster.js';
 import { AGENT_PROGRAM } from '../demo/project.js';
 import { buildTestbed, inNamespace, iperf, nodeNamed, type Testbed, walkthroughCast } from '../demo/testbed/index.js';
@@ -143,15 +144,11 @@ describe('the userspace datapath', () => {
 
   it('answers its API while it is given more than it can move', async () => {
     const from = { namespace: bed.client?.namespace ?? '', address: bed.client?.addresses[0] ?? '' };
-    let over = false;
-    const transfer = iperf({ from, to: bed.server, seconds: 6, transport: 'udp', extra: ['-b', '0', '-l', '64'] }).finally(() => {
-      over = true;
-    });
     const before = await counted('node1', 'steered-source');
-    await expect.poll(() => counted('node1', 'steered-source'), { timeout: 5_000 }).toBeGreaterThan(before + 10_000);
-    for (let asked = 0; asked < 5; asked++) await cluster.status('node1');
-    expect(over).toBe(false);
-    await transfer;
+    const flood = iperf({ from, to: bed.server, seconds: 5, transport: 'udp', extra: ['-b', '0', '-l', '64'] });
+    // How fast is for `make bench` to say; here that it answers at all, again and again.
+    expect((await answersDuring(cluster.paths('node1').socket, flood)).length).toBeGreaterThan(5);
+    expect(await counted('node1', 'steered-source')).toBeGreaterThan(before + 10_000);
   }, 60_000);
 
   it('ends with a name for it when somebody takes its device away, and the next one starts clean', async () => {
