@@ -13,7 +13,7 @@ function offsetsOf<const N extends string>(layout: Layout, ...names: readonly N[
   ) as Record<N, number>;
 }
 
-export const FLOW_KEY = offsetsOf(MAPS.sfcflow.key, 'ifindex', 'family', 'protocol', 'address_a', 'address_b', 'port_a', 'port_b');
+export const FLOW_KEY = offsetsOf(MAPS.sfcflow.key, 'ifindex', 'family', 'address_a', 'address_b', 'port_a');
 export const FLOW = offsetsOf(
   MAPS.sfcflow.value,
   'path',
