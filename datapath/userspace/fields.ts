@@ -2,7 +2,7 @@
 
 import { MAPS, offsetsOf } from '../../maps/index.js';
 
-export const FLOW_KEY = offsetsOf(MAPS.sfcflow.key, 'ifindex', 'family', 'protocol', 'address_a', 'address_b', 'port_a', 'port_b');
+export const FLOW_KEY = offsetsOf(MAPS.sfcflow.key, 'ifindex', 'family', 'address_a', 'address_b', 'port_a');
 export const FLOW = offsetsOf(
   MAPS.sfcflow.value,
   'path',

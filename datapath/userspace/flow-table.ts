@@ -1,16 +1,18 @@
 /** The flow table of the pipeline: one entry serves both directions of a flow at an endpoint. */
 
-import { FAMILY, FLOW_FLAG, type HashMap } from '../../maps/index.js';
+import { FAMILY, FLOW_FLAG, type HashMap, MAPS } from '../../maps/index.js';
 import { add64, FLOW, FLOW_KEY } from './fields.js';
 import type { PacketReader } from './packet.js';
 import { nextTcpState } from './tcp-state.js';
 
 const NONE = -1;
 const ADDRESS_LENGTH = 16;
+const VALUE_SIZE = MAPS.sfcflow.value.size;
 const OLDER_SIGN = 0x8000_0000;
 
 export class FlowTable {
   readonly #map: HashMap;
+  readonly #table: HashMap['table'];
   readonly #little: boolean;
   readonly #key: Int32Array;
   readonly #keyView: DataView;
@@ -21,48 +23,49 @@ export class FlowTable {
 
   constructor(map: HashMap, little: boolean) {
     this.#map = map;
+    this.#table = map.table;
     this.#little = little;
     this.#key = new Int32Array(map.spec.key.size / 4);
     this.#keyView = new DataView(this.#key.buffer);
   }
 
   get view(): DataView {
-    return this.#map.table.view;
+    return this.#table.view;
   }
 
   /** Byte at which the value of a slot begins. */
   at(slot: number): number {
-    return slot * this.#map.table.valueSize;
+    return slot * VALUE_SIZE;
   }
 
   /** Slot of the packet's flow, or -1. Counts as use. */
   find(ifindex: number, packet: PacketReader): number {
-    const key = this.#keyView;
+    const { source, destination, sourcePort, destinationPort } = packet;
     // Compared as bytes: unsigned words.
-    const source = packet.source ^ OLDER_SIGN;
-    const destination = packet.destination ^ OLDER_SIGN;
-    this.aToB = source === destination ? packet.sourcePort <= packet.destinationPort : source < destination;
+    const aToB = source === destination ? sourcePort <= destinationPort : (source ^ OLDER_SIGN) < (destination ^ OLDER_SIGN);
+    this.aToB = aToB;
+    // Word by word, as the table reads them: a word written in pieces would keep it waiting. Family, protocol and
+    // padding are one, the two ports another.
+    const key = this.#keyView;
     key.setUint32(FLOW_KEY.ifindex, ifindex, this.#little);
-    key.setUint8(FLOW_KEY.family, FAMILY.ipv4);
-    key.setUint8(FLOW_KEY.protocol, packet.protocol);
-    key.setInt32(FLOW_KEY.address_a, this.aToB ? packet.source : packet.destination);
-    key.setInt32(FLOW_KEY.address_b, this.aToB ? packet.destination : packet.source);
-    key.setUint16(FLOW_KEY.port_a, this.aToB ? packet.sourcePort : packet.destinationPort);
-    key.setUint16(FLOW_KEY.port_b, this.aToB ? packet.destinationPort : packet.sourcePort);
-    const slot = this.#map.table.find(this.#key);
-    if (slot !== NONE) this.#map.table.use(slot);
+    key.setInt32(FLOW_KEY.family, (FAMILY.ipv4 << 24) | (packet.protocol << 16));
+    key.setInt32(FLOW_KEY.address_a, aToB ? source : destination);
+    key.setInt32(FLOW_KEY.address_b, aToB ? destination : source);
+    key.setInt32(FLOW_KEY.port_a, aToB ? (sourcePort << 16) | destinationPort : (destinationPort << 16) | sourcePort);
+    const slot = this.#table.find(this.#key);
+    if (slot !== NONE) this.#table.use(slot);
     return slot;
   }
 
   /** A fresh entry for the packet that was looked up last, in place of the one in `slot` if that is one. */
   renew(slot: number): number {
     if (slot === NONE) return this.#map.add(this.#key);
-    this.#map.table.clear(slot);
+    this.#table.clear(slot);
     return slot;
   }
 
   remove(slot: number): void {
-    this.#map.table.remove(slot);
+    this.#table.remove(slot);
   }
 
   isForward(slot: number): boolean {
@@ -88,30 +91,65 @@ export class FlowTable {
     this.#clock[1] = Math.floor(now / 2 ** 32);
   }
 
-  flags = (slot: number): number => this.view.getUint8(this.at(slot) + FLOW.flags);
+  flags(slot: number): number {
+    return this.view.getUint8(this.at(slot) + FLOW.flags);
+  }
+
   setFlags(slot: number, flags: number): void {
     this.view.setUint8(this.at(slot) + FLOW.flags, flags);
   }
-  role = (slot: number): number => this.view.getUint8(this.at(slot) + FLOW.role);
-  tcpState = (slot: number): number => this.view.getUint8(this.at(slot) + FLOW.tcp_state);
+  role(slot: number): number {
+    return this.view.getUint8(this.at(slot) + FLOW.role);
+  }
+
+  tcpState(slot: number): number {
+    return this.view.getUint8(this.at(slot) + FLOW.tcp_state);
+  }
+
   setTcpState(slot: number, state: number): void {
     this.view.setUint8(this.at(slot) + FLOW.tcp_state, state);
   }
+
   /** One more TCP packet, in this direction. */
   track(slot: number, forward: boolean, tcpFlags: number): void {
     this.setTcpState(slot, nextTcpState(this.tcpState(slot), forward, tcpFlags));
   }
-  ttl = (slot: number): number => this.view.getUint8(this.at(slot) + FLOW.ttl);
+
+  ttl(slot: number): number {
+    return this.view.getUint8(this.at(slot) + FLOW.ttl);
+  }
+
   setTtl(slot: number, ttl: number): void {
     this.view.setUint8(this.at(slot) + FLOW.ttl, ttl);
   }
-  path = (slot: number): number => this.view.getUint32(this.at(slot) + FLOW.path);
-  nextPath = (slot: number): number => this.view.getUint32(this.at(slot) + FLOW.next_path);
-  previousHop = (slot: number): number => this.view.getInt32(this.at(slot) + FLOW.previous_hop);
-  nextHop = (slot: number): number => this.view.getInt32(this.at(slot) + FLOW.next_hop);
-  local = (slot: number): number => this.view.getInt32(this.at(slot) + FLOW.local);
-  generation = (slot: number): number => this.view.getUint32(this.at(slot) + FLOW.generation, this.#little);
-  epoch = (slot: number): number => this.view.getUint32(this.at(slot) + FLOW.epoch, this.#little);
+  path(slot: number): number {
+    return this.view.getUint32(this.at(slot) + FLOW.path);
+  }
+
+  nextPath(slot: number): number {
+    return this.view.getUint32(this.at(slot) + FLOW.next_path);
+  }
+
+  previousHop(slot: number): number {
+    return this.view.getInt32(this.at(slot) + FLOW.previous_hop);
+  }
+
+  nextHop(slot: number): number {
+    return this.view.getInt32(this.at(slot) + FLOW.next_hop);
+  }
+
+  local(slot: number): number {
+    return this.view.getInt32(this.at(slot) + FLOW.local);
+  }
+
+  generation(slot: number): number {
+    return this.view.getUint32(this.at(slot) + FLOW.generation, this.#little);
+  }
+
+  epoch(slot: number): number {
+    return this.view.getUint32(this.at(slot) + FLOW.epoch, this.#little);
+  }
+
   setEpoch(slot: number, epoch: number): void {
     this.view.setUint32(this.at(slot) + FLOW.epoch, epoch, this.#little);
   }

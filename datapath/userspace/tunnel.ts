@@ -21,8 +21,15 @@ export const OVERHEAD = overheadOver(FAMILY.ipv4);
 const IPV4_LENGTH = 20;
 const UDP_LENGTH = 8;
 const OUTER_TTL = 64;
+const MD_TYPE = 2;
+const CRITICAL = 0x40;
 const DONT_FRAGMENT = 0x4000;
 const OPTION_LENGTH = 4;
+
+// Bytes that stand together and are the same in every packet, as big-endian words.
+const VERSION_AND_LENGTH = 0x4500;
+const TTL_AND_PROTOCOL = (OUTER_TTL << 8) | PROTOCOL.udp;
+const GENEVE_START = (((OPTION_LENGTH + NSH_WORDS * 4) / 4) << 8) | CRITICAL;
 
 /** Wraps the packet at `at`, writing the `OVERHEAD` bytes before it. */
 export function writeTunnel(
@@ -37,40 +44,35 @@ export function writeTunnel(
   reply: boolean,
 ): void {
   const ip = at - OVERHEAD;
-  view.setUint8(ip, 0x45);
-  view.setUint8(ip + 1, packet.tos);
-  view.setUint16(ip + 2, packet.length + OVERHEAD);
+  const total = packet.length + OVERHEAD;
+  view.setUint16(ip, VERSION_AND_LENGTH | packet.tos);
+  view.setUint16(ip + 2, total);
   view.setUint16(ip + 4, packet.id);
   view.setUint16(ip + 6, DONT_FRAGMENT);
-  view.setUint8(ip + 8, OUTER_TTL);
-  view.setUint8(ip + 9, PROTOCOL.udp);
-  view.setUint16(ip + 10, 0);
+  view.setUint16(ip + 8, TTL_AND_PROTOCOL);
+  view.setUint16(ip + 10, headerChecksum(packet.tos, total, packet.id, source, destination));
   view.setInt32(ip + 12, source);
   view.setInt32(ip + 16, destination);
-  view.setUint16(ip + 10, headerChecksum(view, ip));
   const udp = ip + IPV4_LENGTH;
   view.setUint16(udp, outerSourcePort(packet.flowHash(), reply));
   view.setUint16(udp + 2, port);
-  view.setUint16(udp + 4, packet.length + OVERHEAD - IPV4_LENGTH);
+  view.setUint16(udp + 4, total - IPV4_LENGTH);
   view.setUint16(udp + 6, 0);
   const geneve = udp + UDP_LENGTH;
-  view.setUint8(geneve, (OPTION_LENGTH + NSH_WORDS * 4) / 4);
-  view.setUint8(geneve + 1, 0x40); // critical
+  view.setUint16(geneve, GENEVE_START);
   view.setUint16(geneve + 2, ETHERTYPE.ipv4);
   view.setUint32(geneve + 4, 0);
   const option = geneve + GENEVE_HEADER.size;
   view.setUint16(option, NSH_OPTION.class);
-  view.setUint8(option + 2, NSH_OPTION.type);
-  view.setUint8(option + 3, NSH_WORDS);
+  view.setUint16(option + 2, (NSH_OPTION.type << 8) | NSH_WORDS);
   view.setUint16(option + 4, (ttl << 6) | NSH_WORDS);
-  view.setUint8(option + 6, 2); // MD type
-  view.setUint8(option + 7, NSH_NEXT_PROTOCOL.ipv4);
+  view.setUint16(option + 6, (MD_TYPE << 8) | NSH_NEXT_PROTOCOL.ipv4);
   view.setUint32(option + 8, path);
 }
 
 /**
- * Sends a tunnelled packet on to another hop, in place: outer addresses and TTL, and of the NSH at `nsh`
- * its TTL and path. Everything else in the outer headers stays, options of others included.
+ * Sends a tunnelled packet on to another hop, in place: outer addresses, TTL and DF, and of the NSH at
+ * `nsh` its TTL and path. Everything else in the outer headers stays, options of others included.
  */
 export function redirectTunnel(
   view: DataView,
@@ -81,20 +83,20 @@ export function redirectTunnel(
   path: number,
   ttl: number,
 ): void {
+  view.setUint16(ip + 6, DONT_FRAGMENT);
   view.setUint8(ip + 8, OUTER_TTL);
-  view.setUint16(ip + 10, 0);
+  view.setUint16(ip + 10, headerChecksum(view.getUint8(ip + 1), view.getUint16(ip + 2), view.getUint16(ip + 4), source, destination));
   view.setInt32(ip + 12, source);
   view.setInt32(ip + 16, destination);
-  view.setUint16(ip + 10, headerChecksum(view, ip));
   view.setUint16(ip + IPV4_LENGTH + 6, 0); // a UDP checksum would cover the addresses
   view.setUint16(nsh, (view.getUint16(nsh) & ~(0x3f << 6)) | (ttl << 6));
   view.setUint32(nsh + 4, path);
 }
 
-/** RFC 1071 over the ten words of a header whose checksum field is zero. */
-function headerChecksum(view: DataView, at: number): number {
-  let sum = 0;
-  for (let word = 0; word < IPV4_LENGTH; word += 2) sum += view.getUint16(at + word);
+/** RFC 1071 over the outer header, from what is written into it. */
+function headerChecksum(tos: number, total: number, id: number, source: number, destination: number): number {
+  let sum = (VERSION_AND_LENGTH | tos) + total + id + DONT_FRAGMENT + TTL_AND_PROTOCOL;
+  sum += (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);
   sum = (sum & 0xffff) + (sum >>> 16);
   sum = (sum & 0xffff) + (sum >>> 16);
   return ~sum & 0xffff;

@@ -3,12 +3,25 @@
  * in a list by last use. Slots are stable for as long as their entry lives. Look-ups, additions and
  * removals allocate nothing, but for the arrays that grow by doubling up to the capacity.
  *
- *     heads[hash] ─► slot ─► next[slot] ─► …          oldest ─► newer[slot] ─► … ─► newest
+ *     heads[hash] ─► slot ─► its NEXT ─► …          oldest ─► its NEWER ─► … ─► newest
+ *
+ * What a look-up and a use need of a slot stands together, in one line of the processor's cache:
+ *
+ *     links  0                        1      2      3
+ *            NEXT of the bucket,      NEWER  OLDER  HASH
+ *            or of the free slots
  */
 
 import { NONE } from './roots.js';
 
 const FIRST_SLOTS = 64;
+
+/** Words of a slot's links. */
+const LINKS = 4;
+const NEXT = 0;
+const NEWER = 1;
+const OLDER = 2;
+const HASH = 3;
 
 export class RecordTable {
   readonly capacity: number;
@@ -20,9 +33,7 @@ export class RecordTable {
   #values = new Uint8Array(0);
   #view = new DataView(this.#values.buffer);
   #heads = new Int32Array(0);
-  #next = new Int32Array(0);
-  #newer = new Int32Array(0);
-  #older = new Int32Array(0);
+  #links = new Int32Array(0);
   #oldest = NONE;
   #newest = NONE;
   #free = NONE;
@@ -51,9 +62,13 @@ export class RecordTable {
   find(key: Int32Array): number {
     const words = this.#keyWords;
     const keys = this.#keys;
-    for (let slot = this.#heads[this.#bucket(key)] as number; slot !== NONE; slot = this.#next[slot] as number) {
+    const links = this.#links;
+    const hash = this.#hash(key);
+    for (let slot = this.#heads[this.#bucket(hash)] as number; slot !== NONE; slot = links[slot * LINKS + NEXT] as number) {
+      if (links[slot * LINKS + HASH] !== hash) continue;
+      const at = slot * words;
       let word = 0;
-      while (word < words && keys[slot * words + word] === key[word]) word += 1;
+      while (word < words && keys[at + word] === key[word]) word += 1;
       if (word === words) return slot;
     }
     return NONE;
@@ -73,11 +88,11 @@ export class RecordTable {
       this.#grow();
     }
     const slot = this.#free;
-    this.#free = this.#next[slot] as number;
+    this.#free = this.#links[slot * LINKS + NEXT] as number;
+    const hash = this.#hash(key);
     for (let word = 0; word < this.#keyWords; word += 1) this.#keys[slot * this.#keyWords + word] = key[word] as number;
-    const bucket = this.#bucket(key);
-    this.#next[slot] = this.#heads[bucket] as number;
-    this.#heads[bucket] = slot;
+    this.#links[slot * LINKS + HASH] = hash;
+    this.#chain(slot, hash);
     this.#list(slot);
     this.#size += 1;
     this.clear(slot);
@@ -90,16 +105,17 @@ export class RecordTable {
   }
 
   remove(slot: number): void {
-    const at = slot * this.#keyWords;
-    const bucket = this.#bucketAt(this.#keys, at);
+    const links = this.#links;
+    const after = links[slot * LINKS + NEXT] as number;
+    const bucket = this.#bucket(links[slot * LINKS + HASH] as number);
     let before = this.#heads[bucket] as number;
-    if (before === slot) this.#heads[bucket] = this.#next[slot] as number;
+    if (before === slot) this.#heads[bucket] = after;
     else {
-      while (this.#next[before] !== slot) before = this.#next[before] as number;
-      this.#next[before] = this.#next[slot] as number;
+      while (links[before * LINKS + NEXT] !== slot) before = links[before * LINKS + NEXT] as number;
+      links[before * LINKS + NEXT] = after;
     }
     this.#unlist(slot);
-    this.#next[slot] = this.#free;
+    links[slot * LINKS + NEXT] = this.#free;
     this.#free = slot;
     this.#size -= 1;
   }
@@ -126,37 +142,48 @@ export class RecordTable {
 
   /** Slots in use, oldest use first. */
   *slots(): IterableIterator<number> {
-    for (let slot = this.#oldest; slot !== NONE; slot = this.#newer[slot] as number) yield slot;
+    for (let slot = this.#oldest; slot !== NONE; slot = this.#links[slot * LINKS + NEWER] as number) yield slot;
   }
 
-  #bucket(key: Int32Array): number {
-    return this.#bucketAt(key, 0);
-  }
-
-  #bucketAt(words: Int32Array, at: number): number {
-    let hash = 0x5fc15fc1;
-    for (let word = 0; word < this.#keyWords; word += 1) {
-      hash = Math.imul(hash ^ (words[at + word] as number), 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
+  #bucket(hash: number): number {
     return hash & (this.#heads.length - 1);
   }
 
+  /** Each word times an odd number of its own, so that the processor need not wait for one product to start the next. */
+  #hash(key: Int32Array): number {
+    let sum = 0;
+    let multiplier = 0x9e3779b1;
+    for (let word = 0; word < this.#keyWords; word += 1) {
+      sum = (sum + Math.imul(key[word] as number, multiplier)) | 0;
+      multiplier = Math.imul(multiplier, 0x85ebca6b);
+    }
+    sum = Math.imul(sum ^ (sum >>> 15), 0x2c1b3c6d);
+    return sum ^ (sum >>> 16);
+  }
+
+  #chain(slot: number, hash: number): void {
+    const bucket = this.#bucket(hash);
+    this.#links[slot * LINKS + NEXT] = this.#heads[bucket] as number;
+    this.#heads[bucket] = slot;
+  }
+
   #list(slot: number): void {
-    this.#older[slot] = this.#newest;
-    this.#newer[slot] = NONE;
+    const links = this.#links;
+    links[slot * LINKS + OLDER] = this.#newest;
+    links[slot * LINKS + NEWER] = NONE;
     if (this.#newest === NONE) this.#oldest = slot;
-    else this.#newer[this.#newest] = slot;
+    else links[this.#newest * LINKS + NEWER] = slot;
     this.#newest = slot;
   }
 
   #unlist(slot: number): void {
-    const older = this.#older[slot] as number;
-    const newer = this.#newer[slot] as number;
+    const links = this.#links;
+    const older = links[slot * LINKS + OLDER] as number;
+    const newer = links[slot * LINKS + NEWER] as number;
     if (older === NONE) this.#oldest = newer;
-    else this.#newer[older] = newer;
+    else links[older * LINKS + NEWER] = newer;
     if (newer === NONE) this.#newest = older;
-    else this.#older[newer] = older;
+    else links[newer * LINKS + OLDER] = older;
   }
 
   /** Doubles the slots; every entry keeps its own. */
@@ -169,21 +196,15 @@ export class RecordTable {
       return array;
     };
     this.#keys = grown(this.#keys, this.#slots * this.#keyWords);
-    this.#newer = grown(this.#newer, this.#slots);
-    this.#older = grown(this.#older, this.#slots);
-    this.#next = grown(this.#next, this.#slots);
+    this.#links = grown(this.#links, this.#slots * LINKS);
     const values = new Uint8Array(this.#slots * this.valueSize);
     values.set(this.#values);
     this.#values = values;
     this.#view = new DataView(values.buffer);
     this.#heads = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(1, this.#slots)))).fill(NONE);
-    for (let slot = this.#oldest; slot !== NONE; slot = this.#newer[slot] as number) {
-      const bucket = this.#bucketAt(this.#keys, slot * this.#keyWords);
-      this.#next[slot] = this.#heads[bucket] as number;
-      this.#heads[bucket] = slot;
-    }
+    for (const slot of this.slots()) this.#chain(slot, this.#links[slot * LINKS + HASH] as number);
     for (let slot = this.#slots - 1; slot >= before; slot -= 1) {
-      this.#next[slot] = this.#free;
+      this.#links[slot * LINKS + NEXT] = this.#free;
       this.#free = slot;
     }
   }

@@ -137,8 +137,8 @@ static __always_inline enum reason read_inner(struct __sk_buff *skb, const struc
 }
 
 /*
- * Sends a tunnelled packet on to another hop, in place: outer addresses and TTL, and of the NSH its TTL
- * and path. Everything else in the outer headers stays, options of others included.
+ * Sends a tunnelled packet on to another hop, in place: outer addresses, TTL and DF, and of the NSH its
+ * TTL and path. Everything else in the outer headers stays, options of others included.
  */
 static __always_inline int redirect_tunnel(struct __sk_buff *skb, const struct envelope *envelope, const struct tunnel *tunnel)
 {
@@ -156,6 +156,7 @@ static __always_inline int redirect_tunnel(struct __sk_buff *skb, const struct e
 	udp = (void *)(ip + 1);
 	if ((void *)(udp + 1) > frame_end(skb))
 		return -1;
+	ip->frag_off = bpf_htons(IP_DONT_FRAGMENT);
 	ip->ttl = OUTER_TTL;
 	ip->saddr = tunnel->source;
 	ip->daddr = tunnel->destination;
