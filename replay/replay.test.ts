@@ -96,7 +96,7 @@ describe('a capture at the vpn pod', () => {
   const request = captured('out', { from: CAST.client, to: '203.0.113.10', protocol: 'tcp' });
   const answer = captured('in', { from: '203.0.113.10', to: CAST.client, protocol: 'tcp', sourcePort: 80, destinationPort: 4000 });
 
-  it('tells which selector took its packets, to which instance, and that answers come plain', async () => {
+  it('tells which selector took its packets, to which instance, and that answers which come plain enter the chain', async () => {
     const ran = await replayed([{ data: request }, { data: answer }, { data: request }]);
     expect(ran.report).toMatchObject({ endpoint: 'vpn/vpn', node: 'node1', packets: 3 });
     expect(ran.report.selected).toEqual([
@@ -111,13 +111,13 @@ describe('a capture at the vpn pod', () => {
       },
     ]);
     expect(firewalls).toContain(ran.report.selected[0]?.instance);
-    expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 2, 'plain to-pod': 1 });
+    expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 2, 'reply-entered to-pod': 1 });
   });
 
   it('is written as it would be on the wire, and tshark reads that', async () => {
     const ran = await replayed([{ data: request }, { data: answer }]);
     expect(ran.written).toBe(2);
-    const [wrapped, plain] = tshark(ran.output, 'frame.time_epoch', 'ip.src', 'ip.dst', 'geneve.option.class', 'tcp.dstport');
+    const [wrapped, entered] = tshark(ran.output, 'frame.time_epoch', 'ip.src', 'ip.dst', 'geneve.option.class', 'tcp.dstport');
     expect(wrapped).toEqual([
       '1700000000.000000000',
       `${vpn},${CAST.client}`,
@@ -125,14 +125,15 @@ describe('a capture at the vpn pod', () => {
       '0x0132',
       '80',
     ]);
-    expect(plain).toEqual(['1700000000.000001000', '203.0.113.10', CAST.client, '', '4000']);
+    const instance = ran.report.selected[0]?.instance;
+    expect(entered).toEqual(['1700000000.000001000', `${vpn},203.0.113.10`, `${instance},${CAST.client}`, '0x0132', '4000']);
   });
 
   it('with its link header cooked is the same, and says itself which way', async () => {
     const cooked = (way: number, ethernet: Uint8Array) =>
       Buffer.concat([Buffer.from([0, way, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0, 8, 0]), ethernet.subarray(14)]);
     const ran = await replayed([{ data: cooked(4, request) }, { data: cooked(0, answer) }], { linkType: LINK_TYPE.cooked });
-    expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 1, 'plain to-pod': 1 });
+    expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 1, 'reply-entered to-pod': 1 });
     expect(ran.out[0]?.data.subarray(0, 16)).toEqual(cooked(4, request).subarray(0, 16));
   });
 

@@ -141,7 +141,7 @@ export class Replay {
     const { reason, start, length } = pipeline;
     if (reason === undefined) this.#count('plain', direction, size);
     else if (direction === DIRECTION.fromPod && OF_SELECTED.has(reason)) this.#attribute(reason, start, length);
-    if (verdict !== VERDICT.pass) return;
+    if (verdict === VERDICT.drop) return;
     if (start === OVERHEAD) this.#write(packet, data, EMPTY);
     else {
       const end = Math.min(start + length, OVERHEAD + captured);
