@@ -7,11 +7,13 @@ import { parseArgs } from 'node:util';
 import { SfcError } from '../errors/index.js';
 import { type Cluster, startCluster } from './cluster.js';
 import { drawingOf, ROUTE } from './drawing.js';
-import { keptHelp, palette, stepText, verdictText } from './report.js';
+import type { RecordOptions } from './record.js';
+import { keptHelp, palette, showText, stepText, verdictText } from './report.js';
 import { missingRequirements, thisMachine } from './requirements.js';
+import { expectedOf, runShow, SHOWS, type Show } from './shows.js';
 import { endInside, isInside, lookAround, makeOwnRun, namespacesToMake, runInside, whyNoNamespaces } from './standing.js';
 import { buildTestbed, cleanLeftovers, walkthroughCast } from './testbed/index.js';
-import { runWalkthrough } from './walkthrough.js';
+import { runWalkthrough, type ShownStep } from './walkthrough.js';
 
 const UNAVAILABLE = 69;
 const USAGE = 64;
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     /** Of the namespaces and of the directory below /run: two demos with two prefixes do not meet. */
     prefix: { type: 'string', default: 'sfc-demo' },
     datapath: { type: 'string', default: process.env.DATAPATH || 'auto' },
+    demo: { type: 'string', default: process.env.DEMO || 'walkthrough' },
     requests: { type: 'string', default: process.env.DEMO_REQUESTS || '40' },
   },
 });
@@ -47,6 +50,11 @@ async function main(): Promise<number> {
   const { datapath } = values;
   if (datapath !== 'auto' && datapath !== 'kernel' && datapath !== 'userspace') {
     complain(`demo: DATAPATH (--datapath) is auto, kernel or userspace, not ${datapath}`);
+    return USAGE;
+  }
+  const shows = ['walkthrough', ...Object.keys(SHOWS)];
+  if (!shows.includes(values.demo)) {
+    complain(`demo: DEMO (--demo) is ${shows.join(', ')}, not ${values.demo}`);
     return USAGE;
   }
   const machine = thisMachine();
@@ -119,21 +127,43 @@ function aborted(signal: AbortSignal): Promise<never> {
 
 /** The whole show. True when everything holds. */
 async function demonstrate(requests: number, signal: AbortSignal): Promise<boolean> {
-  const bed = walkthroughCast({ prefix: values.prefix });
+  const show = values.demo === 'walkthrough' ? undefined : SHOWS[values.demo as keyof typeof SHOWS];
+  const bed = show?.bed(values.prefix) ?? walkthroughCast({ prefix: values.prefix });
+  if (show !== undefined) say(` ${paint.bold(show.title)}\n`);
   say(drawingOf(bed));
   say();
-  say(` ${ROUTE}`);
+  say(` ${show?.route ?? ROUTE}`);
   say();
   const testbed = await buildTestbed(bed, { signal, onStage: (title) => phase(`building ${title}`) });
   phase('starting sfcd on every node');
-  const cluster: Cluster = await startCluster(testbed, { flags: ['--datapath', values.datapath] });
+  const cluster: Cluster = await startCluster(testbed, {
+    flags: ['--datapath', values.datapath],
+    ...(show === undefined ? {} : { policy: show.policy, expected: expectedOf(show, bed) }),
+  });
   await cluster.ready({ signal });
-  const result = await runWalkthrough(cluster, { requests, signal, onPhase: phase });
-  for (const step of result.steps) say(stepText(step, paint));
-  say(verdictText(result, paint));
+  const options = { requests, signal, onPhase: phase };
+  const told = show === undefined ? await tellWalkthrough(cluster, options) : await tellShow(show, cluster, options);
+  for (const step of told.steps) say(stepText(step, paint));
+  say(told.verdict);
   if (values.keep) {
     if (!isInside()) cluster.release();
     say(keptHelp(cluster, isInside()));
   } else phase('cleaning up');
-  return result.faults.length === 0;
+  return told.holds;
+}
+
+interface Told {
+  readonly steps: readonly ShownStep[];
+  readonly verdict: string;
+  readonly holds: boolean;
+}
+
+async function tellWalkthrough(cluster: Cluster, options: RecordOptions): Promise<Told> {
+  const result = await runWalkthrough(cluster, options);
+  return { steps: result.steps, verdict: verdictText(result, paint), holds: result.faults.length === 0 };
+}
+
+async function tellShow(show: Show, cluster: Cluster, options: RecordOptions): Promise<Told> {
+  const result = await runShow(show, cluster, options);
+  return { steps: result.steps, verdict: showText(show, result, paint), holds: result.faults.length === 0 };
 }

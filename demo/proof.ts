@@ -5,12 +5,12 @@
  */
 
 import type { Frame } from '../capture/index.js';
-import { type RequestResult, recognise, type Transport } from './testbed/index.js';
+import { type RequestResult, type Role, recognise, type Transport } from './testbed/index.js';
 
 /** Where packets were captured: an interface `eth0`. */
 export interface Point {
   readonly name: string;
-  readonly role: 'vpn' | 'firewall' | 'proxy' | 'server';
+  readonly role: Exclude<Role, 'plain'> | 'server';
   /** Of the interface: tells what came in from what went out. */
   readonly mac: string;
   readonly address: string;
@@ -115,10 +115,14 @@ function sightingsOf(point: Point): Sighting[] {
   return point.packets.flatMap(({ timestamp, frame }): Sighting[] => {
     const direction = frame.destinationMac === point.mac ? 'in' : frame.sourceMac === point.mac ? 'out' : undefined;
     if (direction === undefined) return [];
-    // Only the words at the start of a payload count; the rest is padding.
-    const said = recognise(Buffer.from(frame.payload.subarray(0, 80)).toString('latin1'));
+    const said = recogniseIn(frame);
     return [{ point, direction, timestamp, frame, said }];
   });
+}
+
+/** What a frame says. Only the words at the start of a payload count; the rest is padding. */
+export function recogniseIn(frame: Frame): ReturnType<typeof recognise> {
+  return recognise(Buffer.from(frame.payload.subarray(0, 80)).toString('latin1'));
 }
 
 function journeyOf(result: RequestResult, request: readonly Sighting[], reply: readonly Sighting[], proxies: ReadonlySet<string>): Journey {

@@ -3,7 +3,9 @@
 import type { Cluster } from './cluster.js';
 import { CLI_PROGRAM } from './project.js';
 import type { Totals } from './proof.js';
+import type { Show, ShowResult } from './shows.js';
 import type { ShownStep, WalkthroughResult } from './walkthrough.js';
+import type { WayTotals } from './way.js';
 
 export interface Palette {
   bold(text: string): string;
@@ -32,34 +34,64 @@ function rows(name: string, totals: Totals): readonly (readonly (string | number
   ];
 }
 
-/** The table, and what does not hold. */
-export function verdictText(result: WalkthroughResult, paint: Palette): string {
-  const table = [COLUMNS, ...rows('TCP', result.totals.tcp), ...rows('UDP', result.totals.udp)].map((row) => row.map(String));
-  const widths = COLUMNS.map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
-  const lines = table.map(
+function tableText(table: readonly (readonly (string | number)[])[], paint: Palette): readonly string[] {
+  const words = table.map((row) => row.map(String));
+  const widths = (words[0] ?? []).map((_, column) => Math.max(...words.map((row) => (row[column] ?? '').length)));
+  const [head = '', ...lines] = words.map(
     (row) =>
       `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('   ')}`,
   );
+  return [paint.bold(head), ...lines];
+}
+
+/** The first of what does not hold, or that everything does. */
+function conclusion(faults: readonly string[], praise: string, paint: Palette): readonly string[] {
+  if (faults.length === 0) return [paint.good(praise)];
+  const shown = faults.slice(0, 20);
+  const more = shown.length < faults.length ? [`  and ${faults.length - shown.length} more`] : [];
+  return [paint.bad(`It does not hold (${faults.length}):`), ...shown.map((fault) => `  ${fault}`), ...more];
+}
+
+const dropped = (drops: WalkthroughResult['drops']): number => drops.reduce((sum, { packets }) => sum + packets, 0);
+
+/** The walkthrough's table, and what does not hold. */
+export function verdictText(result: WalkthroughResult, paint: Palette): string {
   const used = (role: 'firewalls' | 'proxies') =>
     [...new Set(result.journeys.flatMap(({ request }) => request[role]))].sort().join(', ') || 'none';
-  const shown = result.faults.slice(0, 20);
   return [
     '',
-    paint.bold(lines[0] ?? ''),
-    ...lines.slice(1),
+    ...tableText([COLUMNS, ...rows('TCP', result.totals.tcp), ...rows('UDP', result.totals.udp)], paint),
     '',
     `  firewalls used: ${used('firewalls')}; proxies used: ${used('proxies')}`,
     `  the server saw only: ${result.seenAtServer.join(', ') || 'nothing'}`,
     `  other packets (handshakes and the like) that passed no firewall: TCP ${result.totals.tcp.strayPackets}, UDP ${result.totals.udp.strayPackets}`,
-    `  Geneve packets between nodes: ${result.encapsulated}; dropped by the datapath: ${result.drops.reduce((sum, { packets }) => sum + packets, 0)}`,
+    `  Geneve packets between nodes: ${result.encapsulated}; dropped by the datapath: ${dropped(result.drops)}`,
     '',
-    ...(shown.length === 0
-      ? [paint.good('Every request and every reply passed firewall and proxy, in order.')]
-      : [
-          paint.bad(`It does not hold (${result.faults.length}):`),
-          ...shown.map((fault) => `  ${fault}`),
-          ...(shown.length < result.faults.length ? [`  and ${result.faults.length - shown.length} more`] : []),
-        ]),
+    ...conclusion(result.faults, 'Every request and every reply passed firewall and proxy, in order.', paint),
+  ].join('\n');
+}
+
+/** The same of another show. */
+export function showText({ chain }: Show, result: ShowResult, paint: Palette): string {
+  const row = (name: string, { sent, inOrder, answered, inReverse, unsteered }: WayTotals) => [
+    name,
+    sent,
+    inOrder,
+    answered,
+    inReverse,
+    unsteered,
+  ];
+  const used = [...new Set(result.journeys.flatMap(({ request }) => request))].sort().join(', ') || 'none';
+  const head = ['', 'sent', `passed ${chain.join(', ')}`, 'answered', 'replies through the same in reverse', 'unsteered'];
+  return [
+    '',
+    ...tableText([head, row('TCP', result.totals.tcp), row('UDP', result.totals.udp)], paint),
+    '',
+    `  instances used: ${used}`,
+    `  the server saw: ${result.seenAtServer.join(', ') || 'nothing'}`,
+    `  Geneve packets between nodes: ${result.encapsulated}; dropped by the datapath: ${dropped(result.drops)}`,
+    '',
+    ...conclusion(result.faults, `Every request passed ${chain.join(', then ')}; every reply the same instances in reverse.`, paint),
   ].join('\n');
 }
 

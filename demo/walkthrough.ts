@@ -4,31 +4,13 @@
  * the demo prints it, the test asserts it.
  */
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StatusView } from '../agent/view.js';
-import { type CaptureStatistics, decodeFrame, type LiveCapture, liveCapture, readCapture } from '../capture/index.js';
+import type { CaptureStatistics } from '../capture/index.js';
 import type { Cluster } from './cluster.js';
-import { judge, type Point, type Verdict } from './proof.js';
-import {
-  type Blueprint,
-  commandLine,
-  inNamespace,
-  podNamed,
-  type RequestResult,
-  run,
-  sendRequests,
-  startEchoServer,
-  type Testbed,
-} from './testbed/index.js';
-
-export interface WalkthroughOptions {
-  /** Requests over TCP and as many over UDP. */
-  readonly requests: number;
-  /** Told of each phase before it begins. */
-  readonly onPhase?: (title: string) => void;
-  readonly signal?: AbortSignal;
-}
+import { judge, type Verdict } from './proof.js';
+import { type RecordOptions, recordTraffic } from './record.js';
+import { commandLine, podNamed, type RequestResult, run, type Testbed } from './testbed/index.js';
 
 /** A step of the troubleshooting section: what was typed and what came out. */
 export interface ShownStep {
@@ -59,7 +41,7 @@ export interface Observation extends Verdict {
  * Runs it on a cluster that is ready. Throws `COMMAND_FAILED` or `CAPTURE_INVALID` when it cannot be
  * run or seen; what is wrong with the steering is in `faults`.
  */
-export async function runWalkthrough(cluster: Cluster, options: WalkthroughOptions): Promise<WalkthroughResult> {
+export async function runWalkthrough(cluster: Cluster, options: RecordOptions): Promise<WalkthroughResult> {
   const before = await statuses(cluster);
   const observation = await observeTraffic(cluster.testbed, options);
   const drops = dropsBetween(before, await statuses(cluster));
@@ -71,95 +53,21 @@ export async function runWalkthrough(cluster: Cluster, options: WalkthroughOptio
   return { ...observation, faults, steps, drops };
 }
 
-/** Longer than any packet of the walkthrough, so none is cut. */
-const SNAP_LENGTH = 2048;
-
 /** Sends the requests with a tcpdump at every station, and judges what was captured. Needs no agent. */
-export async function observeTraffic(testbed: Testbed, options: WalkthroughOptions & { readonly timeout?: number }): Promise<Observation> {
-  const bed = testbed.blueprint;
-  const phase = (title: string): void => {
-    options.signal?.throwIfAborted();
-    options.onPhase?.(title);
-  };
-  const directory = join(bed.directory, 'captures');
-  await mkdir(directory, { recursive: true });
-  const echo = await startEchoServer(bed);
-  const captures = new Map<string, LiveCapture>();
-  const results: RequestResult[] = [];
-  const statistics: Record<string, CaptureStatistics> = {};
-  try {
-    phase('tcpdump at every function pod, the vpn pod, the server and on the fabric');
-    for (const [name, namespace, link, filter] of capturePoints(bed)) {
-      captures.set(
-        name,
-        await liveCapture({ namespace, interface: link, filter, file: join(directory, `${name}.pcap`), snapLength: SNAP_LENGTH }),
-      );
-    }
-    for (const transport of ['tcp', 'udp'] as const) {
-      phase(`${options.requests} ${transport.toUpperCase()} requests from the clients behind the vpn pod to ${bed.server.address}`);
-      const ids = Array.from({ length: options.requests }, (_, index) => `${transport}-${index + 1}`);
-      const timeout = options.timeout === undefined ? {} : { timeout: options.timeout };
-      results.push(...(await sendRequests(bed, { transport, ids, ...timeout })));
-    }
-    phase('reading the captures');
-    for (const [name, capture] of captures) statistics[name] = await capture.stop();
-  } finally {
-    await Promise.allSettled([...captures.values()].map((capture) => capture.stop()));
-    await echo.stop();
-  }
-  const verdict = judge(await pointsOf(bed, directory), results, bed.server);
-  const lossy = Object.entries(statistics).filter(([, { dropped }]) => dropped > 0);
-  const faults = [
-    ...verdict.faults,
-    ...lossy.map(([name, { dropped }]) => `tcpdump at ${name} lost ${dropped} packets: the proof has holes`),
-  ];
-  return { ...verdict, faults, results, encapsulated: statistics.fabric?.captured ?? 0, captures: statistics, directory };
+export async function observeTraffic(testbed: Testbed, options: RecordOptions): Promise<Observation> {
+  const { points, results, captures, directory, faults } = await recordTraffic(testbed, options);
+  const verdict = judge(points, results, testbed.blueprint.server);
+  return { ...verdict, faults: [...verdict.faults, ...faults], results, encapsulated: captures.fabric?.captured ?? 0, captures, directory };
 }
 
-/**
- * In the order in which they are stopped: where packets end comes first, so that the last packets of
- * a connection are never seen at an end and missed at a function.
- */
-function capturePoints(bed: Blueprint): readonly (readonly [name: string, namespace: string, link: string, filter: string])[] {
-  const traffic = `host ${bed.server.address} and (tcp or udp)`;
-  const pods = (ends: boolean) =>
-    bed.pods
-      .filter(({ role }) => role !== 'plain' && (role === 'vpn') === ends)
-      .map(({ name, namespace }) => [name, namespace, 'eth0', traffic] as const);
-  return [
-    ['server', bed.server.namespace, 'eth0', 'tcp or udp'],
-    ...pods(true),
-    ...pods(false),
-    ['fabric', bed.fabric.namespace, bed.fabric.bridge, 'udp dst port 7081'],
-  ];
-}
+export type Statuses = ReadonlyMap<string, StatusView>;
 
-async function pointsOf(bed: Blueprint, directory: string): Promise<readonly Point[]> {
-  const places = [
-    ...bed.pods.flatMap(({ name, role, namespace, address }) => (role === 'plain' ? [] : [{ name, role, namespace, address }])),
-    { name: 'server', role: 'server' as const, namespace: bed.server.namespace, address: bed.server.address },
-  ];
-  return await Promise.all(
-    places.map(async ({ name, role, namespace, address }): Promise<Point> => {
-      const { stdout } = await inNamespace(namespace, ['ip', '-json', 'link', 'show', 'dev', 'eth0']);
-      const [link] = JSON.parse(stdout) as { readonly address: string }[];
-      const packets = (await readCapture(join(directory, `${name}.pcap`))).flatMap((packet) => {
-        const frame = decodeFrame(packet);
-        return frame === undefined ? [] : [{ timestamp: packet.timestamp, frame }];
-      });
-      return { name, role, mac: link?.address ?? '', address, packets };
-    }),
-  );
-}
-
-type Statuses = ReadonlyMap<string, StatusView>;
-
-async function statuses(cluster: Cluster): Promise<Statuses> {
+export async function statuses(cluster: Cluster): Promise<Statuses> {
   const { nodes } = cluster.testbed.blueprint;
   return new Map(await Promise.all(nodes.map(async ({ name }) => [name, await cluster.status(name)] as const)));
 }
 
-function dropsBetween(before: Statuses, after: Statuses): WalkthroughResult['drops'] {
+export function dropsBetween(before: Statuses, after: Statuses): WalkthroughResult['drops'] {
   return [...after].flatMap(([node, status]) =>
     status.counters
       .filter((counter) => counter.class === 'dropped')

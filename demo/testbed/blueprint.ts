@@ -8,7 +8,11 @@
  */
 
 export type Attachment = 'routed' | 'bridged';
-export type Role = 'vpn' | 'firewall' | 'proxy' | 'plain';
+/**
+ * `vpn` forwards for clients, `firewall` is stateful, `inspector` passes everything on as it is, `proxy`
+ * hides the source address; `plain` forwards nothing.
+ */
+export type Role = 'vpn' | 'firewall' | 'inspector' | 'proxy' | 'plain';
 
 export interface NodeBlueprint {
   readonly name: string;
@@ -56,6 +60,8 @@ export interface ServerBlueprint {
   readonly fabricAddress: string;
   /** The echo servers' port, TCP and UDP. */
   readonly port: number;
+  /** There is a plain way from the server to the clients' own addresses. */
+  readonly knowsClients: boolean;
 }
 
 export interface Blueprint {
@@ -92,6 +98,8 @@ export interface BlueprintOptions {
   /** Number of client addresses, 1..200; default 8. */
   readonly clients?: number;
   readonly mtu?: { readonly pod: number; readonly fabric: number };
+  /** A plain way from the server to the clients' own addresses; default: none. */
+  readonly serverKnowsClients?: boolean;
 }
 
 const PREFIX = /^[a-z][a-z0-9-]{1,39}$/;
@@ -157,6 +165,7 @@ export function blueprint(options: BlueprintOptions): Blueprint {
       network: '203.0.113.0/24',
       fabricAddress: '172.30.0.250',
       port: 9000,
+      knowsClients: options.serverKnowsClients ?? false,
     },
   };
 }

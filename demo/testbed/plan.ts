@@ -95,14 +95,25 @@ function fabricLink(bed: Blueprint, name: string, port: string, address: string)
   ];
 }
 
-/** The server knows the pod ranges and nothing else: a client's own address has no way back. */
+/** The node of the pod with clients behind it, where the server has a way to them; undefined where it has none. */
+function wayToClients(
+  bed: Blueprint,
+): { readonly client: ClientBlueprint; readonly pod: PodBlueprint; readonly node: NodeBlueprint } | undefined {
+  if (bed.client === undefined || !bed.server.knowsClients) return undefined;
+  const pod = podNamed(bed, bed.client.pod);
+  return { client: bed.client, pod, node: nodeNamed(bed, pod.node) };
+}
+
+/** The server knows the pod ranges; a client's own address has a way back only where the blueprint says so. */
 function server(bed: Blueprint): Step[] {
   const { namespace: name, address, fabricAddress } = bed.server;
+  const way = wayToClients(bed);
   return [
     ...namespace(name, false),
     ...fabricLink(bed, name, 'to-server', fabricAddress),
     ip(name, 'addr', 'add', `${address}/32`, 'dev', 'lo'),
     ...bed.nodes.map((node) => ip(name, 'route', 'add', node.podCidr, 'via', node.address, 'src', address)),
+    ...(way === undefined ? [] : [ip(name, 'route', 'add', way.client.network, 'via', way.node.address, 'src', address)]),
   ];
 }
 
@@ -127,6 +138,7 @@ function podSteps(bed: Blueprint, pod: PodBlueprint, node: NodeBlueprint): Step[
   const { namespace: name, hostInterface: host, address } = pod;
   const mtu = { pod: String(bed.mtu.pod), host: String(bed.mtu.fabric) };
   const rules = rulesetOf(pod);
+  const way = wayToClients(bed);
   return [
     ...namespace(name, pod.role !== 'plain'),
     ip(name, 'link', 'add', 'eth0', 'mtu', mtu.pod, 'type', 'veth', 'peer', 'name', host, 'mtu', mtu.host, 'netns', node.namespace),
@@ -146,6 +158,21 @@ function podSteps(bed: Blueprint, pod: PodBlueprint, node: NodeBlueprint): Step[
           ip(name, 'route', 'add', ROUTED_GATEWAY, 'dev', 'eth0', 'scope', 'link'),
           ip(name, 'route', 'add', 'default', 'via', ROUTED_GATEWAY, 'dev', 'eth0'),
         ]),
+    ...(way?.pod === pod
+      ? [
+          ip(
+            node.namespace,
+            'route',
+            'add',
+            way.client.network,
+            'via',
+            address,
+            'dev',
+            node.attachment === 'bridged' ? 'cni0' : host,
+            'onlink',
+          ),
+        ]
+      : []),
     ...(rules === undefined ? [] : [{ namespace: name, argv: ['nft', '-f', '-'], stdin: rules }]),
   ];
 }

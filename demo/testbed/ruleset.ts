@@ -22,6 +22,17 @@ table ip firewall {
 }
 `;
 
+/** Passes everything on as it is, and counts it. */
+const INSPECTOR = `
+table ip inspector {
+  counter seen { }
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    counter name seen
+  }
+}
+`;
+
 /** A proxy that hides the source: what it forwards leaves with its own address. */
 const proxy = (address: string): string => `
 table ip proxy {
@@ -41,6 +52,7 @@ table ip proxy {
 /** The pod's rules as nft reads them; undefined: none. */
 export function rulesetOf(pod: PodBlueprint): string | undefined {
   if (pod.role === 'firewall') return FIREWALL;
+  if (pod.role === 'inspector') return INSPECTOR;
   if (pod.role === 'proxy') return proxy(pod.address);
   return undefined;
 }
