@@ -62,10 +62,17 @@ export function flowEntry(client = 40000): MapEntryView {
   );
 }
 
+/** A client of the vpn pod with its firewall, seen at 5 s of the monotonic clock. */
+export function affinityEntry(client: readonly number[], backend: readonly number[], path = 0x101): MapEntryView {
+  const key = { path, family: FAMILY.ipv4, client: mapAddress(...client) };
+  return entry('sfcaffinity', key, { last_seen: 5_000_000_000, backend: mapAddress(...backend), backend_family: FAMILY.ipv4 });
+}
+
 const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
   sfcselect: [selectEntry(3783, 17, 0, [0, 0, 0, 0], 0), selectEntry(3783, 6, 0, [10, 0, 2, 12], 32)],
   sfcpath: [pathEntry(0x201, [10, 96, 7, 2]), pathEntry(0x101, [10, 4, 10, 124])],
   sfcbackend: [entry('sfcbackend', { slot: 7 }, { address: mapAddress(10, 244, 2, 3), family: FAMILY.ipv4 })],
+  sfcaffinity: [affinityEntry([192, 168, 77, 10], [10, 244, 2, 3])],
   sfcflow: [flowEntry()],
   endpoint: [
     entry(

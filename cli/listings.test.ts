@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
+import { affinityEntry, fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
 import { MAP_NAMES } from '../maps/index.js';
 import { fakeNode } from './fake-node.js';
 
@@ -73,6 +73,23 @@ PATH      SERVICE FUNCTION ADDRESS
       '1200',
       '12s ago',
     ]);
+  });
+
+  it('of clients tell who has which instance, and since when nothing was seen of them', async () => {
+    await serve({
+      entries: () => [
+        affinityEntry([192, 168, 77, 10], [10, 244, 2, 3], 0x201),
+        affinityEntry([192, 168, 77, 10], [10, 244, 2, 3]),
+        affinityEntry([192, 168, 77, 9], [10, 244, 3, 3]),
+      ],
+    });
+    expect(await printed('bpf sfcaffinity list')).toBe(
+      `CLIENT         PATH    BACKEND     SEEN
+192.168.77.9   (1, 1)  10.244.3.3  12s ago
+192.168.77.10  (1, 1)  10.244.2.3  12s ago
+192.168.77.10  (2, 1)  10.244.2.3  12s ago
+`,
+    );
   });
 
   it('each have a listing, empty ones their head', async () => {

@@ -4,7 +4,7 @@
  */
 
 import { formatAddress, parseAddress } from '../geneve/index.js';
-import { ENDPOINT_FLAG, type MapStore, PEER_FLAG, REASONS, type TypedMap, type TypedMaps, typedMaps } from '../maps/index.js';
+import { ENDPOINT_FLAG, type MapStore, PATH_FLAG, PEER_FLAG, REASONS, type TypedMap, type TypedMaps, typedMaps } from '../maps/index.js';
 
 export const CAST = {
   client: '192.168.77.5',
@@ -120,6 +120,7 @@ export abstract class Stage {
   /** Forgets everything but the peers. */
   clear(): void {
     clearMap(this.maps.sfcflow);
+    clearMap(this.maps.sfcaffinity);
     clearMap(this.maps.sfcselect);
     clearMap(this.maps.sfcpath);
     clearMap(this.maps.endpoint);
@@ -150,8 +151,21 @@ export abstract class Stage {
     return this;
   }
 
-  /** A path with these backends, one slot each. */
-  path(spi: number, si: number, backends: readonly Name[], settings: { failurePolicy?: number } = {}): this {
+  /** Time passes for the clients that are remembered. */
+  age(seconds: number): this {
+    const entries = [...this.maps.sfcaffinity.entries()];
+    const older = entries.map(([key, value]) => [key, { ...value, last_seen: Math.max(0, value.last_seen - seconds * 1e9) }] as const);
+    this.maps.sfcaffinity.setMany(older);
+    return this;
+  }
+
+  /** A path with these backends, one slot each. `affinityTimeout`: seconds, 0 for none. */
+  path(
+    spi: number,
+    si: number,
+    backends: readonly Name[],
+    { failurePolicy = 0, affinityTimeout = 0 }: { failurePolicy?: number; affinityTimeout?: number } = {},
+  ): this {
     const base = spi * 16 + si;
     backends.forEach((name, index) => {
       this.maps.sfcbackend.set({ slot: base + index }, { address: bytesOf(CAST[name]), family: 1 });
@@ -161,9 +175,9 @@ export abstract class Stage {
       {
         service_address: bytesOf('10.96.0.1'),
         family: 1,
-        flags: 0,
-        failure_policy: settings.failurePolicy ?? 0,
-        affinity_timeout: 0,
+        flags: affinityTimeout > 0 ? PATH_FLAG.affinity : 0,
+        failure_policy: failurePolicy,
+        affinity_timeout: affinityTimeout,
         backend_base: base,
         backend_slots: backends.length,
       },

@@ -88,7 +88,7 @@ export const ENDPOINT_FLAG = {
 } as const;
 
 export const PATH_FLAG = {
-  /** Session affinity: the backend is chosen by the inner source address alone. */
+  /** Session affinity: a client, which is the inner source address alone, stays with its backend. */
   affinity: 1,
 } as const;
 
@@ -169,6 +169,20 @@ const route = (hop: 'next' | 'previous'): readonly Draft[] => [
   [`${hop}_destination_mac`, 'bytes6', 'Ethernet destination'],
   [`${hop}_source_mac`, 'bytes6', 'Ethernet source'],
 ];
+
+const affinityKey = layout('sfcaffinity_key', 4, [
+  ['path', 'be32', 'service path: SPI << 8 | SI'],
+  ['family', 'u8', 'family of client'],
+  ['pad', 'pad3', 'zero'],
+  ['client', 'bytes16', 'inner source address'],
+]);
+
+const affinityValue = layout('sfcaffinity_value', 8, [
+  ['last_seen', 'u64', "coarse monotonic clock, ns: first packet of the client's last flow; the agent puts a later packet's in its place"],
+  ['backend', 'bytes16', "the function pod's address"],
+  ['backend_family', 'u8', 'family of backend'],
+  ['pad', 'pad7', 'zero'],
+]);
 
 const flowKey = layout('sfcflow_key', 4, [
   ['ifindex', 'u32', "host side of the pod's interface: known without a look-up, and never reused while the node is up"],
@@ -263,6 +277,14 @@ export const MAPS = {
     capacity: 524288,
     doc: 'Maglev tables, one slice of slots a path.',
   },
+  sfcaffinity: {
+    name: 'sfcaffinity',
+    kind: 'lru-hash',
+    key: affinityKey,
+    value: affinityValue,
+    capacity: 65536,
+    doc: 'Which instance a client has, on paths with session affinity: asked at the first packet of a flow.',
+  },
   sfcflow: {
     name: 'sfcflow',
     kind: 'lru-hash',
@@ -304,4 +326,4 @@ export const MAP_NAMES = Object.keys(MAPS) as MapName[];
  * Names the set of layouts above. Part of the pin path: state pinned by another layout is never
  * opened by mistake. Raise it with every change of a layout.
  */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;

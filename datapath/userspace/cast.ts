@@ -9,10 +9,11 @@ const ETHERNET = 14;
 
 export class UserspaceStage extends Stage {
   readonly pipeline: Pipeline;
-  #time = 1;
+  /** An hour after the start, so that entries can be made older. */
+  #time = 3_600_000_000_000;
 
   constructor() {
-    const store = createMemoryStore({ sfcflow: 1024 });
+    const store = createMemoryStore({ sfcflow: 1024, sfcaffinity: 1024 });
     super(store);
     this.pipeline = new Pipeline(store, { port: 7081 });
   }

@@ -42,7 +42,7 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
   let last: OnItsWay | undefined;
   let packets = 0;
   for (const [at, step] of story.entries()) {
-    if (step.do === 'pod' || step.do === 'path' || step.do === 'select') {
+    if (step.do === 'pod' || step.do === 'path' || step.do === 'select' || step.do === 'age') {
       for (const stage of [kernel, userspace]) prepare(stage, step);
       continue;
     }
@@ -59,7 +59,7 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
   return { difference: differenceAtEnd({ kernel, userspace }, before, reasons, story.length), packets, reasons };
 }
 
-type PacketStep = Exclude<Step, { do: 'pod' | 'path' | 'select' }>;
+type PacketStep = Exclude<Step, { do: 'pod' | 'path' | 'select' | 'age' }>;
 
 /** Which packet a step puts to which pod; undefined where there is none to put. */
 function question(step: PacketStep, last: OnItsWay | undefined): (OnItsWay & { readonly way: Way }) | undefined {
@@ -96,7 +96,10 @@ const isIpv6 = (bytes: Uint8Array): boolean => (bytes[ETHERNET] ?? 0) >> 4 === 6
 
 function prepare(stage: Stage, step: Exclude<Step, PacketStep>): void {
   if (step.do === 'pod') stage.pod(step.name, { generation: step.generation, selects: step.selects });
-  else if (step.do === 'path') stage.path(step.spi, step.si, step.backends, { failurePolicy: step.failurePolicy });
+  else if (step.do === 'path') {
+    const { spi, si, backends, failurePolicy, affinityTimeout = 0 } = step;
+    stage.path(spi, si, backends, { failurePolicy, affinityTimeout });
+  } else if (step.do === 'age') stage.age(step.seconds);
   else stage.selects(step.name, step.spi, step.si, { cidr: [...step.cidr], protocol: step.protocol, port: step.port });
 }
 
@@ -114,7 +117,9 @@ function differenceAtEnd(
   for (const name of Object.keys(ours)) reasons.add(name.split(' ')[0] ?? name);
   if (!same(ours, theirs)) return { at, what: 'counters', kernel: ours, userspace: theirs };
   const flows = [flowsOf(kernel), flowsOf(userspace)] as const;
-  return same(...flows) ? undefined : { at, what: 'flows', kernel: flows[0], userspace: flows[1] };
+  if (!same(...flows)) return { at, what: 'flows', kernel: flows[0], userspace: flows[1] };
+  const clients = [clientsOf(kernel), clientsOf(userspace)] as const;
+  return same(...clients) ? undefined : { at, what: 'clients', kernel: clients[0], userspace: clients[1] };
 }
 
 /** `reason direction` to packets and bytes. */
@@ -163,6 +168,15 @@ function flowText({ ifindex: _, ...key }: SfcflowKey, value: SfcflowValue): unkn
   const { previous_ifindex, previous_checked, previous_mtu, previous_destination_mac, previous_source_mac, ...kept } = rest;
   const text = (record: object) => Object.entries(record).map(([name, field]) => [name, field instanceof Uint8Array ? hex(field) : field]);
   return [...text(key), ...text(kept)];
+}
+
+/** Who has which instance; not since when. */
+function clientsOf(stage: Stage): readonly string[] {
+  return [...stage.maps.sfcaffinity.entries()]
+    .map(([{ path, family, client }, { backend, backend_family }]) =>
+      JSON.stringify([path, family, hex(client), hex(backend), backend_family]),
+    )
+    .sort();
 }
 
 function addressOf(text: string): IpAddress {

@@ -14,7 +14,17 @@ export type Step =
       readonly protocol: number;
       readonly port: number;
     }
-  | { readonly do: 'path'; readonly spi: number; readonly si: number; readonly backends: readonly Name[]; readonly failurePolicy: number }
+  | {
+      readonly do: 'path';
+      readonly spi: number;
+      readonly si: number;
+      readonly backends: readonly Name[];
+      readonly failurePolicy: number;
+      /** Seconds; none without it. */
+      readonly affinityTimeout?: number;
+    }
+  /** Seconds pass for the clients that are remembered. */
+  | { readonly do: 'age'; readonly seconds: number }
   | { readonly do: 'packet'; readonly name: Name; readonly way: Way; readonly packet: Draft }
   /** The last packet arrives: at the pod that it is addressed to, or at another. */
   | { readonly do: 'deliver'; readonly name: Name | undefined; readonly spoil: readonly Spoil[] }
@@ -132,8 +142,11 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       si: fc.constantFrom(1, 2),
       backends: fc.array(pods, { maxLength: 3 }),
       failurePolicy: fc.constantFrom(0, 0, 1),
+      affinityTimeout: fc.constantFrom(0, 10, 10),
     }),
   },
+  // No sum of these is near the time-out: how long a story takes is not what is compared.
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('age' as const), seconds: fc.constantFrom(4, 13) }) },
   {
     weight: 8,
     arbitrary: fc.record({
@@ -158,7 +171,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
 /** The walkthrough's world, and a chain of two: most stories begin in it. */
 export const WALKTHROUGH: readonly Step[] = [
   { do: 'path', spi: 1, si: 1, backends: ['firewall'], failurePolicy: 0 },
-  { do: 'path', spi: 2, si: 1, backends: ['proxy'], failurePolicy: 0 },
+  { do: 'path', spi: 2, si: 1, backends: ['proxy'], failurePolicy: 0, affinityTimeout: 10 },
   { do: 'path', spi: 3, si: 2, backends: ['firewall', 'proxy'], failurePolicy: 0 },
   { do: 'path', spi: 3, si: 1, backends: ['proxy', 'firewall'], failurePolicy: 0 },
   ...[6, 17].flatMap((protocol): Step[] => [

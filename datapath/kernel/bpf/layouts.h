@@ -4,7 +4,7 @@
 #include <linux/types.h>
 
 /* Part of the pin path: state pinned by another layout is never opened by mistake. */
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 
 /* Bits before the address in an LPM key; they always match in full. */
 #define SELECT_STATIC_BITS 64
@@ -43,6 +43,7 @@
 #define SFCSELECT_CAPACITY 16384
 #define SFCPATH_CAPACITY 4096
 #define SFCBACKEND_CAPACITY 524288
+#define SFCAFFINITY_CAPACITY 65536
 #define SFCFLOW_CAPACITY 262144
 #define ENDPOINT_CAPACITY 4096
 #define PEER_CAPACITY 16384
@@ -122,6 +123,31 @@ _Static_assert(sizeof(struct sfcbackend_value) == 20, "sfcbackend_value is 20 by
 _Static_assert(__builtin_offsetof(struct sfcbackend_value, address) == 0, "sfcbackend_value.address stands at 0");
 _Static_assert(__builtin_offsetof(struct sfcbackend_value, family) == 16, "sfcbackend_value.family stands at 16");
 _Static_assert(__builtin_offsetof(struct sfcbackend_value, pad) == 17, "sfcbackend_value.pad stands at 17");
+
+/* sfcaffinity (lru-hash): Which instance a client has, on paths with session affinity: asked at the first packet of a flow. */
+struct sfcaffinity_key {
+	__be32 path;     /* service path: SPI << 8 | SI */
+	__u8 family;     /* family of client */
+	__u8 pad[3];     /* zero */
+	__u8 client[16]; /* inner source address */
+};
+_Static_assert(sizeof(struct sfcaffinity_key) == 24, "sfcaffinity_key is 24 bytes");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_key, path) == 0, "sfcaffinity_key.path stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_key, family) == 4, "sfcaffinity_key.family stands at 4");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_key, pad) == 5, "sfcaffinity_key.pad stands at 5");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_key, client) == 8, "sfcaffinity_key.client stands at 8");
+
+struct sfcaffinity_value {
+	__u64 last_seen;     /* coarse monotonic clock, ns: first packet of the client's last flow; the agent puts a later packet's in its place */
+	__u8 backend[16];    /* the function pod's address */
+	__u8 backend_family; /* family of backend */
+	__u8 pad[7];         /* zero */
+};
+_Static_assert(sizeof(struct sfcaffinity_value) == 32, "sfcaffinity_value is 32 bytes");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_value, last_seen) == 0, "sfcaffinity_value.last_seen stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_value, backend) == 8, "sfcaffinity_value.backend stands at 8");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_value, backend_family) == 24, "sfcaffinity_value.backend_family stands at 24");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_value, pad) == 25, "sfcaffinity_value.pad stands at 25");
 
 /* sfcflow (lru-hash): Live flows: one entry a flow and endpoint, found by the packets of both directions. */
 struct sfcflow_key {
