@@ -274,7 +274,7 @@ export const MAPS = {
     kind: 'array',
     key: backendKey,
     value: backendValue,
-    capacity: 524288,
+    capacity: 1048576,
     doc: 'Maglev tables, one slice of slots a path.',
   },
   sfcaffinity: {

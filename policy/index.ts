@@ -11,7 +11,7 @@ export {
 } from './compile.js';
 export type * from './desired.js';
 export { type LabelRequirement, type LabelSelector, matchesLabels, SELECT_EVERYTHING } from './label-selector.js';
-export { maglevSlots, maglevTable } from './maglev.js';
+export { MAGLEV_SLOTS, type MaglevBackend, maglevTable } from './maglev.js';
 export * from './manifests/index.js';
 export { chainUid, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_PORT, SERVICE_PORT_NAME, serviceName } from './names.js';
 export { findRings, type Ring } from './rings.js';

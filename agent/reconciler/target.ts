@@ -11,7 +11,7 @@ import {
   SELECT_STATIC_BITS,
   type SfcbackendValue,
 } from '../../maps/index.js';
-import { type Address, type DesiredBackend, type DesiredState, maglevSlots, maglevTable } from '../../policy/index.js';
+import { type Address, type DesiredBackend, type DesiredState, maglevTable } from '../../policy/index.js';
 import {
   type BackendTable,
   backendTable,
@@ -35,7 +35,7 @@ export interface LocatedEndpoint {
 /** The table of a path's backends; no slots for no backends. */
 export type LayBackends = (backends: readonly DesiredBackend[]) => BackendTable;
 
-/** Lays Maglev tables, each once: a table of five thousand slots takes milliseconds, and rarely changes. */
+/** Lays Maglev tables, each once: a table takes milliseconds, and rarely changes. */
 export function maglevLayer(): LayBackends {
   let before = new Map<string, BackendTable>();
   let now = new Map<string, BackendTable>();
@@ -52,10 +52,7 @@ export function maglevLayer(): LayBackends {
 
 function lay(backends: readonly DesiredBackend[]): BackendTable {
   const values: SfcbackendValue[] = backends.map(({ address }) => ({ address: address.bytes, family: address.family }));
-  const table = maglevTable(
-    backends.map(({ pod }) => ({ key: pod })),
-    maglevSlots(backends.length),
-  );
+  const table = maglevTable(backends.map(({ pod }) => ({ key: pod, weight: 100 })));
   return backendTable(Array.from(table, (index) => values[index] as SfcbackendValue));
 }
 
