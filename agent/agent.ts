@@ -297,7 +297,7 @@ export class Agent implements AgentView {
   }
 
   chains(): readonly ChainView[] {
-    return this.#state === undefined ? [] : chainViews(this.#state, this.#reconciler.observed);
+    return this.#state === undefined ? [] : chainViews(this.#state, this.#reconciler.observed, this.#options.node);
   }
 
   selectors(): readonly SelectorView[] {
@@ -310,7 +310,7 @@ export class Agent implements AgentView {
   }
 
   services(): readonly ServiceView[] {
-    return this.#state === undefined ? [] : serviceViews(this.#state);
+    return this.#state === undefined ? [] : serviceViews(this.#state, this.#options.node);
   }
 
   problems(): readonly ProblemView[] {

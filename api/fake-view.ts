@@ -109,8 +109,8 @@ const firewall: ChainView = {
       serviceAddress: '10.4.10.124',
       path: '(1, 1)',
       instances: [
-        { pod: 'security/firewall-1', address: '10.244.2.3', node: 'node2', ready: true },
-        { pod: 'security/firewall-2', address: '10.244.3.3', node: 'node3', ready: false },
+        { pod: 'security/firewall-1', address: '10.244.2.3', node: 'node2', ready: true, weight: 100, newFlows: 'yes' },
+        { pod: 'security/firewall-2', address: '10.244.3.3', node: 'node3', ready: false, weight: 10, newFlows: 'not ready' },
       ],
     },
   ],

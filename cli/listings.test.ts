@@ -185,7 +185,9 @@ describe('get', () => {
   it('shows a chain by name with its functions and what its conditions say', async () => {
     await serve();
     const out = await printed('get chain firewall');
-    expect(out).toMatch(/^\(1, 1\) +security\/fw +security\/firewall-fw +10\.4\.10\.124 +security\/firewall-2 +10\.244\.3\.3 +node3 +no$/m);
+    expect(out).toMatch(
+      /^\(1, 1\) +security\/fw +security\/firewall-fw +10\.4\.10\.124 +security\/firewall-2 +10\.244\.3\.3 +node3 +no +10 +not ready$/m,
+    );
     expect(out).toMatch(/^Ready +True +InstancesReady +1 of 2 instances ready$/m);
     expect(await printed('get selector vpn-to-firewall')).toMatch(/^vpn\/gateway$/m);
   });

@@ -114,6 +114,8 @@ export const FLOW_FLAG = {
   previousHop: 4,
   /** The next hop is decided (also when the decision was to let the packet leave plain). */
   resolved: 8,
+  /** The flow's instance is gone and its chain resets such flows: the next packet ends it. Never with `resolved`. */
+  reset: 16,
 } as const;
 
 export const PEER_FLAG = {
@@ -203,7 +205,7 @@ const flowValue = layout('sfcflow_value', 8, [
   ['local', 'bytes16', "the endpoint's own address of the outer family: outer source of what it sends"],
   ['endpoint', 'u16', 'endpoint id'],
   ['role', 'u8', '1 = source, 2 = function, 3 = destination, 4 = inbound'],
-  ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved'],
+  ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset'],
   ['previous_family', 'u8', 'family of previous_hop'],
   ['next_family', 'u8', 'family of next_hop'],
   ['ttl', 'u8', 'NSH TTL of the last forward packet on arrival; 64 at a source'],

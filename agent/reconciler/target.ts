@@ -13,6 +13,7 @@ import {
 } from '../../maps/index.js';
 import { type Address, type DesiredBackend, type DesiredState, maglevTable } from '../../policy/index.js';
 import {
+  addressText,
   type BackendTable,
   backendTable,
   type EndpointSettings,
@@ -40,7 +41,7 @@ export function maglevLayer(): LayBackends {
   let before = new Map<string, BackendTable>();
   let now = new Map<string, BackendTable>();
   return (backends) => {
-    const key = backends.map(({ pod, address }) => `${pod} ${address.text}`).join('\n');
+    const key = backends.map(({ pod, address, weight }) => `${pod} ${address.text} ${weight}`).join('\n');
     const known = now.get(key) ?? before.get(key);
     const table = known ?? lay(backends);
     now.set(key, table);
@@ -52,8 +53,12 @@ export function maglevLayer(): LayBackends {
 
 function lay(backends: readonly DesiredBackend[]): BackendTable {
   const values: SfcbackendValue[] = backends.map(({ address }) => ({ address: address.bytes, family: address.family }));
-  const table = maglevTable(backends.map(({ pod }) => ({ key: pod, weight: 100 })));
+  const table = maglevTable(backends.map(({ pod, weight }) => ({ key: pod, weight })));
   return backendTable(Array.from(table, (index) => values[index] as SfcbackendValue));
+}
+
+function addresses(backends: readonly DesiredBackend[]): Set<string> {
+  return new Set(backends.map(({ address }) => addressText({ address: address.bytes, family: address.family })));
 }
 
 function endpointSettings(endpoint: LocatedEndpoint): EndpointSettings {
@@ -85,6 +90,9 @@ export function buildTarget(desired: DesiredState, located: readonly LocatedEndp
         affinity_timeout: path.affinityTimeout ?? 0,
       },
       table: layBackends(path.backends),
+      keepFlows: addresses([...path.backends, ...path.others]),
+      keepClients: addresses([...path.backends, ...path.others].filter(({ weight }) => weight > 0)),
+      onInstanceLoss: path.onInstanceLoss,
     });
   }
 

@@ -35,6 +35,7 @@
 #define FLOW_FLAG_NEXT_HOP 2
 #define FLOW_FLAG_PREVIOUS_HOP 4
 #define FLOW_FLAG_RESOLVED 8
+#define FLOW_FLAG_RESET 16
 
 #define PEER_FLAG_TRUSTED 1
 #define PEER_FLAG_DECAPSULATES 2
@@ -178,7 +179,7 @@ struct sfcflow_value {
 	__u8 local[16];                   /* the endpoint's own address of the outer family: outer source of what it sends */
 	__u16 endpoint;                   /* endpoint id */
 	__u8 role;                        /* 1 = source, 2 = function, 3 = destination, 4 = inbound */
-	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved */
+	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset */
 	__u8 previous_family;             /* family of previous_hop */
 	__u8 next_family;                 /* family of next_hop */
 	__u8 ttl;                         /* NSH TTL of the last forward packet on arrival; 64 at a source */
