@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AttachedInterface, Datapath } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { parseAddress, parseCidr } from '../geneve/index.js';
-import { createMemoryStore, type MapStore, typedMaps } from '../maps/index.js';
+import { createMemoryStore, EMPTY_FLOW, FLOW_FLAG, type MapStore, typedMaps } from '../maps/index.js';
 import { type Chain, EMPTY_WORLD, type Pod, SELECT_EVERYTHING, type Selector, type World } from '../policy/index.js';
 import { Agent } from './agent.js';
 import { type Allocations, allocate, emptyState } from './allocation/index.js';
@@ -234,6 +234,21 @@ describe('the agent', () => {
     expect(proxy?.serviceFunctions[0]?.instances).toMatchObject([{ ready: true, weight: 0, newFlows: 'weight 0' }]);
     expect(proxy?.conditions[2]).toMatchObject({ type: 'Ready', status: 'False', reason: 'NoInstanceTakesFlows' });
     expect(proxy?.conditions[3]).toMatchObject({ status: 'False', message: 'proxy: no instance on node-one takes new flows' });
+  });
+
+  it('sees clients in the flows that they have open', async () => {
+    const { start, tell, maps } = cluster();
+    const agent = start();
+    tell(agent, { ...walkthrough, chains: [{ ...chain('firewall'), affinityTimeout: 1 }] });
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    const [client, server, firewall] = ['192.168.77.5', '203.0.113.10', '10.1.0.20'].map((text) => address(text).bytes);
+    if (client === undefined || server === undefined || firewall === undefined) throw new Error('no addresses');
+    const key = { path: 257, family: 1, client };
+    maps.sfcaffinity.set(key, { last_seen: 1, backend: firewall, backend_family: 1 });
+    const flags = FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.resolved;
+    const flow = { ...EMPTY_FLOW, role: 1, path: 257, next_path: 257, next_hop: firewall, next_family: 1, flags, last_seen: 77 };
+    maps.sfcflow.set({ ifindex: 7, family: 1, protocol: 6, address_a: client, address_b: server, port_a: 4000, port_b: 80 }, flow);
+    await eventually(() => expect(maps.sfcaffinity.get(key)?.last_seen).toBe(77));
   });
 
   it('waits for a pod without an interface, says so, and goes on by itself when there is one', async () => {

@@ -19,7 +19,7 @@ import { knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoint
 import { allocationLookup, allocationRequest } from './intent.js';
 import { type Log, Standing } from './log.js';
 import { counterViews, entryViews, mapViews } from './map-views.js';
-import { buildTarget, maglevLayer, Reconciler } from './reconciler/index.js';
+import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
 import { type Rounds, startRounds } from './rounds.js';
 import type { DirectoryContent, ManifestReader } from './sources/index.js';
 import type { RoundState } from './state.js';
@@ -67,7 +67,7 @@ export class Agent implements AgentView {
   readonly #rounds: Rounds;
   readonly #interval: NodeJS.Timeout;
   readonly #startedAt: string;
-  readonly #standing = { problems: new Standing(), errors: new Standing(), endpoints: new Standing() };
+  readonly #standing = { problems: new Standing(), errors: new Standing(), endpoints: new Standing(), clients: new Standing() };
   #methods = new Map<number, AttachedInterface>();
   #content: DirectoryContent | undefined;
   #world: World | undefined;
@@ -77,6 +77,7 @@ export class Agent implements AgentView {
   #state: RoundState | undefined;
   #last = { generation: 0, at: '', durationMs: 0, changes: 0, failure: '' };
   #againAt: number | undefined;
+  #clientsAt = 0;
 
   /** Adopts what the maps hold. @throws SfcError MAP_IO */
   constructor(options: AgentOptions) {
@@ -118,6 +119,7 @@ export class Agent implements AgentView {
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
     const { clock, log } = this.#options;
     const start = clock.monotonic();
+    this.#seeClients(start);
     this.#readContent();
     const world = this.#world;
     if (world === undefined) return undefined;
@@ -142,6 +144,25 @@ export class Agent implements AgentView {
       this.#standing.errors.tell([failure], () => log.error({ err: error }, 'reconciling failed; it is tried again'));
       return RETRY_MS;
     }
+  }
+
+  /** Session affinity: clients are seen in the flows that they have open. */
+  #seeClients(now: number): void {
+    const { observed } = this.#reconciler;
+    const period = clientsPeriodMs(observed);
+    if (period === undefined || now < this.#clientsAt) return;
+    try {
+      const seen = new ClientsSeen(observed);
+      for (const [key, flow] of this.#maps.sfcflow.entries()) seen.see(key, flow);
+      seen.write(this.#maps);
+      this.#standing.clients.tell([], () => undefined);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#standing.clients.tell([message], () => this.#options.log.warn({ err: error }, 'clients could not be seen; it is tried again'));
+    }
+    // However many flows there are, a twentieth of the time at most goes into it.
+    const after = this.#options.clock.monotonic();
+    this.#clientsAt = after + Math.max(period, (after - now) * 20);
   }
 
   #readContent(): void {

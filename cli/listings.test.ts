@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { affinityEntry, fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
+import { affinityEntry, backendEntry, fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
 import { MAP_NAMES } from '../maps/index.js';
 import { fakeNode } from './fake-node.js';
 
@@ -73,6 +73,25 @@ PATH      SERVICE FUNCTION ADDRESS
       '1200',
       '12s ago',
     ]);
+  });
+
+  it('of backends tell who has how much of a path, and as data who has which slot', async () => {
+    const slots = Array.from({ length: 8 }, (_, slot) => backendEntry(slot, [10, 244, slot % 4 === 0 ? 10 : 2, 3]));
+    const left = backendEntry(20, [10, 244, 9, 9]);
+    const paths = [pathEntry(0xa01, [10, 96, 0, 3], 0), pathEntry(0x201, [10, 96, 0, 2], 3, 5), pathEntry(0x101, [10, 96, 0, 1], 5)];
+    await serve({ entries: (map) => (map === 'sfcpath' ? paths : [...slots, left]) });
+    expect(await printed('bpf sfcbackend list')).toBe(
+      `PATH     BACKEND      SLOTS  SHARE
+(1, 1)   10.244.2.3       3  60.00%
+(1, 1)   10.244.10.3      2  40.00%
+(2, 1)   10.244.2.3       3  100.00%
+(10, 1)  -                0  -
+-        10.244.9.9       1  -
+`,
+    );
+    expect(JSON.parse(await printed('bpf sfcbackend list -o json'))).toEqual([...slots, left]);
+    const { exit, out, err } = await sfc('bpf sfcbackend list --limit 2');
+    expect([exit, out.split('\n').length, err]).toEqual([0, 4, 'sfc: sfcbackend has more backends than --limit 2\n']);
   });
 
   it('of clients tell who has which instance, and since when nothing was seen of them', async () => {

@@ -82,6 +82,7 @@ function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
       columns: [{ ...field('PATH', 'path'), width: 8 }, field('SERVICE FUNCTION ADDRESS', 'service_address')],
       order: [(entry) => text(entry, 'path')],
     },
+    // As data alone; the table is that of backend-shares.ts.
     sfcbackend: { columns: [label('SLOT', 'slot'), field('ADDRESS', 'address')], order: [(entry) => number(entry, 'slot')] },
     sfcaffinity: {
       columns: [
