@@ -12,8 +12,8 @@ export class AffinityTable {
   readonly #little: boolean;
   readonly #key: Int32Array;
   readonly #keyView: DataView;
-  /** Coarse monotonic clock, ns. */
-  #now = 0;
+  /** Coarse monotonic clock, ns. In an array, because a field would get a new object with each number past 2^31. */
+  readonly #now = new Float64Array(1);
 
   constructor(map: HashMap, little: boolean) {
     this.#map = map;
@@ -24,7 +24,7 @@ export class AffinityTable {
   }
 
   setClock(now: number): void {
-    this.#now = now;
+    this.#now[0] = now;
   }
 
   /** Slot of the client's entry on the path when it was last seen no longer ago than `timeout` seconds, else -1. Counts as seen. */
@@ -38,7 +38,7 @@ export class AffinityTable {
     const at = slot * table.valueSize + AFFINITY.last_seen;
     const low = table.view.getUint32(this.#little ? at : at + 4, this.#little);
     const high = table.view.getUint32(this.#little ? at + 4 : at, this.#little);
-    if (this.#now > high * WORD + low + timeout * NS_A_SECOND) return NONE;
+    if ((this.#now[0] as number) > high * WORD + low + timeout * NS_A_SECOND) return NONE;
     this.#seen(slot);
     return slot;
   }
@@ -64,7 +64,8 @@ export class AffinityTable {
   #seen(slot: number): void {
     const { table } = this.#map;
     const at = slot * table.valueSize + AFFINITY.last_seen;
-    table.view.setUint32(this.#little ? at : at + 4, this.#now % WORD, this.#little);
-    table.view.setUint32(this.#little ? at + 4 : at, Math.floor(this.#now / WORD), this.#little);
+    const now = this.#now[0] as number;
+    table.view.setUint32(this.#little ? at : at + 4, now % WORD, this.#little);
+    table.view.setUint32(this.#little ? at + 4 : at, Math.floor(now / WORD), this.#little);
   }
 }

@@ -109,6 +109,21 @@ const packet: fc.Arbitrary<Draft> = fc.record({
   spoil: spoils,
 });
 
+/** To the server, with nothing odd about it. */
+const PLAIN: Draft = {
+  from: CAST.client,
+  to: CAST.server,
+  protocol: 'udp',
+  sourcePort: 4000,
+  destinationPort: 80,
+  tcpFlags: 0,
+  tos: 0,
+  fragment: 0,
+  payload: 10,
+  wrap: undefined,
+  spoil: [],
+};
+
 const cidr = fc.constantFrom<readonly [string, number]>(['0.0.0.0', 0], ['203.0.113.0', 24], ['203.0.113.10', 32], ['10.244.0.0', 16]);
 
 /** One thing that happens; packets more often than policies. */
@@ -168,10 +183,27 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('answer' as const), spoil: spoils }) },
 );
 
+/** A client comes back after a while, once or twice, when its path has other instances: by chance alone that is rare. */
+const comeback: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    from: address,
+    ports: fc.array(port, { minLength: 2, maxLength: 3 }),
+    spi,
+    backends: fc.array(pods, { minLength: 1, maxLength: 3 }),
+    seconds: fc.constantFrom(4, 8, 13),
+  })
+  .map(({ from, ports, spi: number, backends, seconds }) =>
+    ports.flatMap((sourcePort): Step[] => [
+      { do: 'packet', name: 'vpn', way: 'sends', packet: { ...PLAIN, from, sourcePort } },
+      { do: 'path', spi: number, si: 1, backends, failurePolicy: 0, affinityTimeout: 10 },
+      { do: 'age', seconds },
+    ]),
+  );
+
 /** The walkthrough's world, and a chain of two: most stories begin in it. */
 export const WALKTHROUGH: readonly Step[] = [
-  { do: 'path', spi: 1, si: 1, backends: ['firewall'], failurePolicy: 0 },
-  { do: 'path', spi: 2, si: 1, backends: ['proxy'], failurePolicy: 0, affinityTimeout: 10 },
+  { do: 'path', spi: 1, si: 1, backends: ['firewall'], failurePolicy: 0, affinityTimeout: 10 },
+  { do: 'path', spi: 2, si: 1, backends: ['proxy'], failurePolicy: 0 },
   { do: 'path', spi: 3, si: 2, backends: ['firewall', 'proxy'], failurePolicy: 0 },
   { do: 'path', spi: 3, si: 1, backends: ['proxy', 'firewall'], failurePolicy: 0 },
   ...[6, 17].flatMap((protocol): Step[] => [
@@ -189,6 +221,10 @@ export const WALKTHROUGH: readonly Step[] = [
 export const story = fc
   .record({
     walkthrough: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
-    steps: fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }),
+    steps: fc.array(fc.oneof({ weight: 15, arbitrary: step.map((one) => [one]) }, { weight: 1, arbitrary: comeback }), {
+      minLength: 1,
+      maxLength: 60,
+      size: 'max',
+    }),
   })
-  .map(({ walkthrough, steps }) => (walkthrough ? [...WALKTHROUGH, ...steps] : steps));
+  .map(({ walkthrough, steps }) => (walkthrough ? [...WALKTHROUGH, ...steps.flat()] : steps.flat()));
