@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AttachedInterface, Datapath } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { parseAddress, parseCidr } from '../geneve/index.js';
-import { createMemoryStore, type MapStore, typedMaps } from '../maps/index.js';
+import { createMemoryStore, EMPTY_FLOW, FLOW_FLAG, type MapStore, typedMaps } from '../maps/index.js';
 import { type Chain, EMPTY_WORLD, type Pod, SELECT_EVERYTHING, type Selector, type World } from '../policy/index.js';
 import { Agent } from './agent.js';
 import { type Allocations, allocate, emptyState } from './allocation/index.js';
@@ -32,8 +32,10 @@ const pod = (namespace: string, name: string, nodeName: string, ip: string, read
 const chain = (name: string): Chain => ({
   name,
   uid: undefined,
-  serviceFunctions: [{ name, namespace: name, podSelector: labelled(name) }],
+  serviceFunctions: [{ name, namespace: name, podSelector: labelled(name), weights: [] }],
   affinityTimeout: 3600,
+  locality: 'None',
+  onInstanceLoss: 'Move',
   servicePathId: undefined,
   resource: { kind: 'ServiceFunctionChain', metadata: { name } },
 });
@@ -63,7 +65,7 @@ const walkthrough: World = {
     pod('firewall', 'firewall-2', 'node-two', '10.2.0.21', false),
     pod('proxy', 'proxy-one', 'node-one', '10.1.0.30'),
   ],
-  nodes: [{ name: 'node-two', podCidrs: [parseCidr('10.2.0.0/24')].filter((cidr) => cidr !== undefined) }],
+  nodes: [{ name: 'node-two', zone: undefined, podCidrs: [parseCidr('10.2.0.0/24')].filter((cidr) => cidr !== undefined) }],
 };
 
 class FakeDatapath implements Datapath {
@@ -211,6 +213,43 @@ describe('the agent', () => {
     expect(agent.selectors()[0]).toMatchObject({ name: 'vpn-to-firewall', pods: ['vpn/vpn'], entries: 2 });
     expect(agent.endpoints()[0]).toMatchObject({ pod: 'vpn/vpn', interface: 'veth-vpn', ifindex: 7, attached: 'tcx', problem: '' });
     expect(agent.services()[0]).toMatchObject({ namespace: 'firewall', clusterIP: '10.96.0.2', chain: 'firewall', port: '7081/UDP' });
+  });
+
+  it('says which instances take new flows from here, and where it has to go further than the chain prefers', async () => {
+    const { start, tell } = cluster();
+    const agent = start();
+    const near = (name: string, weight: number): Chain => ({
+      ...chain(name),
+      locality: 'PreferNode',
+      serviceFunctions: [{ name, namespace: name, podSelector: labelled(name), weights: [{ podSelector: labelled(name), weight }] }],
+    });
+    tell(agent, { ...walkthrough, chains: [near('firewall', 50), near('proxy', 0)] });
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    const [firewall, proxy] = agent.chains();
+    expect(firewall?.serviceFunctions[0]?.instances).toMatchObject([
+      { pod: 'firewall/firewall-0', weight: 50, newFlows: 'yes' },
+      { pod: 'firewall/firewall-1', weight: 50, newFlows: 'others are nearer' },
+      { pod: 'firewall/firewall-2', weight: 50, newFlows: 'not ready' },
+    ]);
+    expect(firewall?.conditions[3]).toMatchObject({ type: 'Near', status: 'True' });
+    expect(proxy?.serviceFunctions[0]?.instances).toMatchObject([{ ready: true, weight: 0, newFlows: 'weight 0' }]);
+    expect(proxy?.conditions[2]).toMatchObject({ type: 'Ready', status: 'False', reason: 'NoInstanceTakesFlows' });
+    expect(proxy?.conditions[3]).toMatchObject({ status: 'False', message: 'proxy: no instance on node-one takes new flows' });
+  });
+
+  it('sees clients in the flows that they have open', async () => {
+    const { start, tell, maps } = cluster();
+    const agent = start();
+    tell(agent, { ...walkthrough, chains: [{ ...chain('firewall'), affinityTimeout: 1 }] });
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    const [client, server, firewall] = ['192.168.77.5', '203.0.113.10', '10.1.0.20'].map((text) => address(text).bytes);
+    if (client === undefined || server === undefined || firewall === undefined) throw new Error('no addresses');
+    const key = { path: 257, family: 1, client };
+    maps.sfcaffinity.set(key, { last_seen: 1, backend: firewall, backend_family: 1 });
+    const flags = FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.resolved;
+    const flow = { ...EMPTY_FLOW, role: 1, path: 257, next_path: 257, next_hop: firewall, next_family: 1, flags, last_seen: 77 };
+    maps.sfcflow.set({ ifindex: 7, family: 1, protocol: 6, address_a: client, address_b: server, port_a: 4000, port_b: 80 }, flow);
+    await eventually(() => expect(maps.sfcaffinity.get(key)?.last_seen).toBe(77));
   });
 
   it('waits for a pod without an interface, says so, and goes on by itself when there is one', async () => {

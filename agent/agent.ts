@@ -20,7 +20,7 @@ import { FlowCollector, type FlowTimeouts } from './flows/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
 import { type Log, Standing } from './log.js';
 import { counterViews, entryViews, mapViews } from './map-views.js';
-import { buildTarget, maglevLayer, Reconciler } from './reconciler/index.js';
+import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
 import { type Rounds, startRounds } from './rounds.js';
 import type { DirectoryContent, ManifestReader } from './sources/index.js';
 import type { RoundState } from './state.js';
@@ -71,7 +71,13 @@ export class Agent implements AgentView {
   readonly #interval: NodeJS.Timeout;
   readonly #collector: FlowCollector;
   readonly #startedAt: string;
-  readonly #standing = { problems: new Standing(), errors: new Standing(), endpoints: new Standing(), flows: new Standing() };
+  readonly #standing = {
+    problems: new Standing(),
+    errors: new Standing(),
+    endpoints: new Standing(),
+    flows: new Standing(),
+    clients: new Standing(),
+  };
   #methods = new Map<number, AttachedInterface>();
   #content: DirectoryContent | undefined;
   #world: World | undefined;
@@ -81,6 +87,7 @@ export class Agent implements AgentView {
   #state: RoundState | undefined;
   #last = { generation: 0, at: '', durationMs: 0, changes: 0, failure: '' };
   #againAt: number | undefined;
+  #clientsAt = 0;
 
   /** Adopts what the maps hold. @throws SfcError MAP_IO */
   constructor(options: AgentOptions) {
@@ -132,6 +139,7 @@ export class Agent implements AgentView {
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
     const { clock, log } = this.#options;
     const start = clock.monotonic();
+    this.#seeClients(start);
     this.#readContent();
     const world = this.#world;
     if (world === undefined) return undefined;
@@ -156,6 +164,25 @@ export class Agent implements AgentView {
       this.#standing.errors.tell([failure], () => log.error({ err: error }, 'reconciling failed; it is tried again'));
       return RETRY_MS;
     }
+  }
+
+  /** Session affinity: clients are seen in the flows that they have open. */
+  #seeClients(now: number): void {
+    const { observed } = this.#reconciler;
+    const period = clientsPeriodMs(observed);
+    if (period === undefined || now < this.#clientsAt) return;
+    try {
+      const seen = new ClientsSeen(observed);
+      for (const [key, flow] of this.#maps.sfcflow.entries()) seen.see(key, flow);
+      seen.write(this.#maps);
+      this.#standing.clients.tell([], () => undefined);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#standing.clients.tell([message], () => this.#options.log.warn({ err: error }, 'clients could not be seen; it is tried again'));
+    }
+    // However many flows there are, a twentieth of the time at most goes into it.
+    const after = this.#options.clock.monotonic();
+    this.#clientsAt = after + Math.max(period, (after - now) * 20);
   }
 
   #readContent(): void {
@@ -312,7 +339,7 @@ export class Agent implements AgentView {
   }
 
   chains(): readonly ChainView[] {
-    return this.#state === undefined ? [] : chainViews(this.#state, this.#reconciler.observed);
+    return this.#state === undefined ? [] : chainViews(this.#state, this.#reconciler.observed, this.#options.node);
   }
 
   selectors(): readonly SelectorView[] {
@@ -325,7 +352,7 @@ export class Agent implements AgentView {
   }
 
   services(): readonly ServiceView[] {
-    return this.#state === undefined ? [] : serviceViews(this.#state);
+    return this.#state === undefined ? [] : serviceViews(this.#state, this.#options.node);
   }
 
   problems(): readonly ProblemView[] {

@@ -4,19 +4,22 @@ import { formatPath } from '../maps/index.js';
 import {
   type Chain,
   functionPods,
+  type Instance,
   isReady,
   MANAGED_BY,
   MANAGED_BY_LABEL,
+  placeInstances,
   podKey,
   SERVICE_PORT,
   type Selector,
+  type ServiceFunction,
   selectedPods,
   serviceIndex,
 } from '../policy/index.js';
 import { serviceKey } from './intent.js';
 import { type Observed, pathNumber } from './reconciler/index.js';
 import type { RoundState } from './state.js';
-import type { ChainView, ConditionView, EndpointView, SelectorView, ServiceFunctionView, ServiceView } from './view.js';
+import type { ChainView, ConditionView, EndpointView, InstanceView, SelectorView, ServiceFunctionView, ServiceView } from './view.js';
 
 const condition = (type: string, ok: boolean, reason: string, message: string): ConditionView => ({
   type,
@@ -40,7 +43,10 @@ function acceptance(state: RoundState, resource: string): ConditionView {
   return condition('Accepted', false, 'Invalid', [problem.path, problem.message].filter((part) => part !== '').join(': '));
 }
 
-function functionViews(state: RoundState, chain: Chain): ServiceFunctionView[] {
+const placementOf = (state: RoundState, chain: Chain, serviceFunction: ServiceFunction, node: string) =>
+  placeInstances(state.world, chain, serviceFunction, functionPods(state.world, serviceFunction), node);
+
+function functionViews(state: RoundState, chain: Chain, node: string): ServiceFunctionView[] {
   const spi = state.allocation.servicePathIds.get(chain.name) ?? 0;
   return chain.serviceFunctions.map((serviceFunction, position) => {
     const key = serviceKey(chain, serviceFunction);
@@ -50,11 +56,13 @@ function functionViews(state: RoundState, chain: Chain): ServiceFunctionView[] {
       serviceName: key.slice(key.indexOf('/') + 1),
       serviceAddress: state.allocation.serviceAddresses.get(key) ?? '',
       path: formatPath(pathNumber(spi, serviceIndex(chain, position))),
-      instances: functionPods(state.world, serviceFunction).map((pod) => ({
+      instances: placementOf(state, chain, serviceFunction, node).instances.map(({ pod, weight, newFlows }) => ({
         pod: podKey(pod),
         address: pod.addresses[0]?.text ?? '',
         node: pod.nodeName,
         ready: isReady(pod),
+        weight,
+        newFlows,
       })),
     };
   });
@@ -74,25 +82,44 @@ function chainProgrammed(state: RoundState, observed: Observed, chain: string): 
   return condition('Programmed', true, 'Programmed', '');
 }
 
+const takesFlows = ({ newFlows }: InstanceView) => newFlows === 'yes';
+
 function readiness(functions: readonly ServiceFunctionView[]): ConditionView {
   const counts = functions.map(({ name, instances }) => ({
     name,
     ready: instances.filter(({ ready }) => ready).length,
     all: instances.length,
   }));
+  // All of weight 0: ready, and yet nobody is there for a new flow.
+  const closed = functions.filter(({ instances }) => instances.some(({ ready }) => ready) && !instances.some(takesFlows));
+  if (closed.length > 0) {
+    const message = closed.map(({ name }) => `${name}: all ready instances have weight 0`).join(', ');
+    return condition('Ready', false, 'NoInstanceTakesFlows', message);
+  }
   const ok = counts.every(({ ready }) => ready > 0);
   const words = ({ ready, all }: { ready: number; all: number }) => `${ready} of ${all} instances ready`;
   const message = counts.map((count) => (counts.length === 1 ? words(count) : `${count.name}: ${words(count)}`)).join(', ');
   return condition('Ready', ok, ok ? 'InstancesReady' : 'NoReadyInstance', message);
 }
 
-export function chainViews(state: RoundState, observed: Observed): ChainView[] {
+/** Where a chain prefers near instances: are there any for this node? None says nothing. */
+function nearness(state: RoundState, chain: Chain, node: string): ConditionView[] {
+  if (chain.locality === 'None') return [];
+  const found = chain.serviceFunctions.map((one) => ({ name: one.name, ...placementOf(state, chain, one, node) }));
+  const far = found.filter(({ fellBack }) => fellBack);
+  const others = (instances: readonly Instance[]) => (instances.some(({ newFlows }) => newFlows === 'yes') ? '; others do' : '');
+  const message = far.map(({ name, near, instances }) => `${name}: no instance ${near} takes new flows${others(instances)}`).join(', ');
+  return [condition('Near', far.length === 0, far.length === 0 ? 'InstancesNear' : 'NoInstanceNear', message)];
+}
+
+export function chainViews(state: RoundState, observed: Observed, node: string): ChainView[] {
   return state.world.chains.map((chain) => {
-    const serviceFunctions = functionViews(state, chain);
+    const serviceFunctions = functionViews(state, chain, node);
     const conditions = [
       acceptance(state, `ServiceFunctionChain/${chain.name}`),
       chainProgrammed(state, observed, chain.name),
       readiness(serviceFunctions),
+      ...nearness(state, chain, node),
     ];
     const servicePathId = state.allocation.servicePathIds.get(chain.name) ?? 0;
     const resource = withStatus(chain.resource, servicePathId === 0 ? { conditions } : { servicePathId, conditions });
@@ -173,9 +200,9 @@ export function endpointViews(state: RoundState, methods: ReadonlyMap<number, st
   });
 }
 
-export function serviceViews(state: RoundState): ServiceView[] {
+export function serviceViews(state: RoundState, node: string): ServiceView[] {
   return state.world.chains.flatMap((chain) =>
-    functionViews(state, chain).map(({ namespace, serviceName, serviceAddress }) => ({
+    functionViews(state, chain, node).map(({ namespace, serviceName, serviceAddress }) => ({
       namespace,
       name: serviceName,
       clusterIP: serviceAddress,

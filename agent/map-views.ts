@@ -7,6 +7,7 @@ import {
   MAP_NAMES,
   type MapName,
   type MapStore,
+  mapCodecs,
   REASONS,
   type TypedMaps,
 } from '../maps/index.js';
@@ -29,12 +30,18 @@ export function mapViews(store: MapStore, used: Readonly<Partial<Record<MapName,
 
 /** Array maps give only slots that hold something: their empty ones say nothing. */
 export function entryViews(maps: TypedMaps, name: MapName): MapEntryView[] {
-  const isArray = name === 'sfcbackend' || name === 'metrics';
   const views: MapEntryView[] = [];
+  if (name === 'sfcbackend') {
+    // A million slots, most of them empty: those are passed over as bytes.
+    const { key, value } = mapCodecs(name);
+    for (const [slot, bytes] of maps.sfcbackend.raw.entries()) {
+      if (!bytes.every((byte) => byte === 0)) views.push(formatEntry(key.decode(slot), value.decode(bytes)));
+    }
+    return views;
+  }
   const entries: Iterable<readonly [LayoutRecord, LayoutRecord]> = maps[name].entries();
   for (const [key, value] of entries) {
-    if (isArray && Object.values(value).every((field) => (typeof field === 'number' ? field === 0 : field.every((byte) => byte === 0))))
-      continue;
+    if (name === 'metrics' && Object.values(value).every((field) => field === 0)) continue;
     views.push(formatEntry(key, value));
   }
   return views;

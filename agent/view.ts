@@ -4,7 +4,7 @@
  */
 
 import type { MapName } from '../maps/index.js';
-import type { Problem } from '../policy/index.js';
+import type { NewFlows, Problem } from '../policy/index.js';
 
 /** What is wrong in the manifests, and where. */
 export type ProblemView = Problem;
@@ -16,13 +16,24 @@ export interface ConditionView {
   readonly message: string;
 }
 
+export interface InstanceView {
+  readonly pod: string;
+  readonly address: string;
+  readonly node: string;
+  readonly ready: boolean;
+  /** 0..100. */
+  readonly weight: number;
+  /** Does it take new flows from this node: `yes`, or why not. */
+  readonly newFlows: NewFlows;
+}
+
 export interface ServiceFunctionView {
   readonly name: string;
   readonly namespace: string;
   readonly serviceName: string;
   readonly serviceAddress: string;
   readonly path: string;
-  readonly instances: readonly { readonly pod: string; readonly address: string; readonly node: string; readonly ready: boolean }[];
+  readonly instances: readonly InstanceView[];
 }
 
 export interface ChainView {

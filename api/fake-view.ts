@@ -33,9 +33,13 @@ export function selectEntry(endpoint: number, protocol: number, port: number, ad
   return entry('sfcselect', { ...key, prefix_len: SELECT_STATIC_BITS + prefix }, { cidr_prefix_len: prefix, path });
 }
 
-export function pathEntry(path: number, address: readonly number[], slots = 251): MapEntryView {
+export function pathEntry(path: number, address: readonly number[], slots = 251, base = 0): MapEntryView {
   const value = { service_address: mapAddress(...address), family: FAMILY.ipv4, flags: PATH_FLAG.affinity, failure_policy: 0 };
-  return entry('sfcpath', { path }, { ...value, affinity_timeout: 10800, backend_base: 0, backend_slots: slots });
+  return entry('sfcpath', { path }, { ...value, affinity_timeout: 10800, backend_base: base, backend_slots: slots });
+}
+
+export function backendEntry(slot: number, address: readonly number[]): MapEntryView {
+  return entry('sfcbackend', { slot }, { address: mapAddress(...address), family: FAMILY.ipv4 });
 }
 
 /** The vpn pod's client asks the server; the agent has seen it at 5 s of the monotonic clock. */
@@ -62,10 +66,17 @@ export function flowEntry(client = 40000): MapEntryView {
   );
 }
 
+/** A client of the vpn pod with its firewall, seen at 5 s of the monotonic clock. */
+export function affinityEntry(client: readonly number[], backend: readonly number[], path = 0x101): MapEntryView {
+  const key = { path, family: FAMILY.ipv4, client: mapAddress(...client) };
+  return entry('sfcaffinity', key, { last_seen: 5_000_000_000, backend: mapAddress(...backend), backend_family: FAMILY.ipv4 });
+}
+
 const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
   sfcselect: [selectEntry(3783, 17, 0, [0, 0, 0, 0], 0), selectEntry(3783, 6, 0, [10, 0, 2, 12], 32)],
   sfcpath: [pathEntry(0x201, [10, 96, 7, 2]), pathEntry(0x101, [10, 4, 10, 124])],
-  sfcbackend: [entry('sfcbackend', { slot: 7 }, { address: mapAddress(10, 244, 2, 3), family: FAMILY.ipv4 })],
+  sfcbackend: [backendEntry(7, [10, 244, 2, 3])],
+  sfcaffinity: [affinityEntry([192, 168, 77, 10], [10, 244, 2, 3])],
   sfcflow: [flowEntry()],
   endpoint: [
     entry(
@@ -102,8 +113,8 @@ const firewall: ChainView = {
       serviceAddress: '10.4.10.124',
       path: '(1, 1)',
       instances: [
-        { pod: 'security/firewall-1', address: '10.244.2.3', node: 'node2', ready: true },
-        { pod: 'security/firewall-2', address: '10.244.3.3', node: 'node3', ready: false },
+        { pod: 'security/firewall-1', address: '10.244.2.3', node: 'node2', ready: true, weight: 100, newFlows: 'yes' },
+        { pod: 'security/firewall-2', address: '10.244.3.3', node: 'node3', ready: false, weight: 10, newFlows: 'not ready' },
       ],
     },
   ],

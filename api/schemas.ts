@@ -73,7 +73,14 @@ const serviceFunctionSchema = named<ServiceFunctionView>('ServiceFunction')({
   path: text('`(1, 1)`: service path id and service index'),
   instances: Type.Array(
     Type.Object(
-      { pod: Type.String(), address: Type.String(), node: Type.String(), ready: Type.Boolean() },
+      {
+        pod: Type.String(),
+        address: Type.String(),
+        node: Type.String(),
+        ready: Type.Boolean(),
+        weight: count('0..100: its share of the new flows, in proportion to the others'),
+        newFlows: words(['yes', 'not ready', 'weight 0', 'others are nearer'], 'does it take new flows from this node'),
+      },
       { additionalProperties: false, description: 'a pod of the function, whatever its node' },
     ),
   ),

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { MapView } from '../agent/view.js';
 import type { ListBody, MapPage } from '../api/index.js';
 import { MAP_NAMES, MAPS, type MapName } from '../maps/index.js';
+import { backendShares, SHARE_COLUMNS } from './backend-shares.js';
 import { paintFor } from './colour.js';
 import type { Context } from './command.js';
 import { type Format, formatOption, printItems } from './format.js';
@@ -39,6 +40,16 @@ async function listEntries({ io, client }: Context, map: MapName, format: Format
   if (page.more) io.err.write(`sfc: ${map} has more entries than --limit ${limit}\n`);
 }
 
+/** The table of sfcbackend: its slots are read whole, and counted; a limit is one of lines. */
+async function listShares({ io, client }: Context, limit: number | undefined): Promise<void> {
+  const api = client();
+  const paths = await api.get<MapPage>('/v1/maps/sfcpath');
+  const backends = await api.get<MapPage>('/v1/maps/sfcbackend');
+  const shares = backendShares(backends.entries, paths.entries);
+  writeLines(io.out, tableLines(SHARE_COLUMNS, limit === undefined ? shares : shares.slice(0, limit)));
+  if (limit !== undefined && shares.length > limit) io.err.write(`sfc: sfcbackend has more backends than --limit ${limit}\n`);
+}
+
 function wholeNumber(given: string): number {
   const value = Number(given);
   if (!/^\d+$/.test(given) || !Number.isSafeInteger(value) || value < 1)
@@ -58,9 +69,11 @@ export function addBpf(program: Command, context: Context): void {
       .command(map)
       .description(MAPS[map].doc)
       .command('list')
-      .description(`the entries of ${map}`)
+      .description(map === 'sfcbackend' ? 'who has how many slots of a path; with -o json or yaml, the slots' : `the entries of ${map}`)
       .addOption(formatOption())
       .addOption(new Option('--limit <entries>', 'ask for no more than so many').argParser(wholeNumber))
-      .action(({ output, limit }: { output: Format; limit?: number }) => listEntries(context, map, output, limit));
+      .action(({ output, limit }: { output: Format; limit?: number }) =>
+        map === 'sfcbackend' && output === 'table' ? listShares(context, limit) : listEntries(context, map, output, limit),
+      );
   }
 }

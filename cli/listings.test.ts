@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
+import { affinityEntry, backendEntry, fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
 import { MAP_NAMES } from '../maps/index.js';
 import { fakeNode } from './fake-node.js';
 
@@ -74,6 +74,42 @@ PATH      SERVICE FUNCTION ADDRESS
       '1200',
       '12s ago',
     ]);
+  });
+
+  it('of backends tell who has how much of a path, and as data who has which slot', async () => {
+    const slots = Array.from({ length: 8 }, (_, slot) => backendEntry(slot, [10, 244, slot % 4 === 0 ? 10 : 2, 3]));
+    const left = backendEntry(20, [10, 244, 9, 9]);
+    const paths = [pathEntry(0xa01, [10, 96, 0, 3], 0), pathEntry(0x201, [10, 96, 0, 2], 3, 5), pathEntry(0x101, [10, 96, 0, 1], 5)];
+    await serve({ entries: (map) => (map === 'sfcpath' ? paths : [...slots, left]) });
+    expect(await printed('bpf sfcbackend list')).toBe(
+      `PATH     BACKEND      SLOTS  SHARE
+(1, 1)   10.244.2.3       3  60.00%
+(1, 1)   10.244.10.3      2  40.00%
+(2, 1)   10.244.2.3       3  100.00%
+(10, 1)  -                0  -
+-        10.244.9.9       1  -
+`,
+    );
+    expect(JSON.parse(await printed('bpf sfcbackend list -o json'))).toEqual([...slots, left]);
+    const { exit, out, err } = await sfc('bpf sfcbackend list --limit 2');
+    expect([exit, out.split('\n').length, err]).toEqual([0, 4, 'sfc: sfcbackend has more backends than --limit 2\n']);
+  });
+
+  it('of clients tell who has which instance, and since when nothing was seen of them', async () => {
+    await serve({
+      entries: () => [
+        affinityEntry([192, 168, 77, 10], [10, 244, 2, 3], 0x201),
+        affinityEntry([192, 168, 77, 10], [10, 244, 2, 3]),
+        affinityEntry([192, 168, 77, 9], [10, 244, 3, 3]),
+      ],
+    });
+    expect(await printed('bpf sfcaffinity list')).toBe(
+      `CLIENT         PATH    BACKEND     SEEN
+192.168.77.9   (1, 1)  10.244.3.3  12s ago
+192.168.77.10  (1, 1)  10.244.2.3  12s ago
+192.168.77.10  (2, 1)  10.244.2.3  12s ago
+`,
+    );
   });
 
   it('each have a listing, empty ones their head', async () => {
@@ -169,7 +205,9 @@ describe('get', () => {
   it('shows a chain by name with its functions and what its conditions say', async () => {
     await serve();
     const out = await printed('get chain firewall');
-    expect(out).toMatch(/^\(1, 1\) +security\/fw +security\/firewall-fw +10\.4\.10\.124 +security\/firewall-2 +10\.244\.3\.3 +node3 +no$/m);
+    expect(out).toMatch(
+      /^\(1, 1\) +security\/fw +security\/firewall-fw +10\.4\.10\.124 +security\/firewall-2 +10\.244\.3\.3 +node3 +no +10 +not ready$/m,
+    );
     expect(out).toMatch(/^Ready +True +InstancesReady +1 of 2 instances ready$/m);
     expect(await printed('get selector vpn-to-firewall')).toMatch(/^vpn\/gateway$/m);
   });

@@ -67,6 +67,9 @@ const reason = (entry: MapEntryView) => REASONS.find(({ number: reasonNumber }) 
 const yesNo = (yes: boolean) => (yes ? 'yes' : 'no');
 
 /** @param now nanoseconds of the monotonic clock */
+const ago = (now: number, entry: MapEntryView) => `${formatDuration((now - number(entry, 'last_seen')) / 1e9)} ago`;
+
+/** @param now nanoseconds of the monotonic clock */
 function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
   return {
     sfcselect: {
@@ -80,7 +83,17 @@ function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
       columns: [{ ...field('PATH', 'path'), width: 8 }, field('SERVICE FUNCTION ADDRESS', 'service_address')],
       order: [(entry) => text(entry, 'path')],
     },
+    // As data alone; the table is that of backend-shares.ts.
     sfcbackend: { columns: [label('SLOT', 'slot'), field('ADDRESS', 'address')], order: [(entry) => number(entry, 'slot')] },
+    sfcaffinity: {
+      columns: [
+        field('CLIENT', 'client'),
+        field('PATH', 'path'),
+        field('BACKEND', 'backend'),
+        { title: 'SEEN', value: (entry) => ago(now, entry) },
+      ],
+      order: [(entry) => text(entry, 'path'), (entry) => text(entry, 'client')],
+    },
     sfcflow: {
       columns: [
         label('ENDPOINT', 'endpoint'),
@@ -97,7 +110,7 @@ function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
         field('BYTES', 'bytes'),
         field('REPLIES', 'reply_packets'),
         field('REPLY BYTES', 'reply_bytes'),
-        { title: 'SEEN', value: (entry) => `${formatDuration((now - number(entry, 'last_seen')) / 1e9)} ago` },
+        { title: 'SEEN', value: (entry) => ago(now, entry) },
       ],
       order: [(entry) => number(entry, 'endpoint'), (entry) => number(entry, 'protocol'), (entry) => side(entry, true)],
     },

@@ -41,6 +41,8 @@ const INSTANCE_COLUMNS: readonly Column<InstanceRow>[] = [
   { title: 'POD ADDRESS', value: ({ instance }) => instance?.address ?? '' },
   { title: 'NODE', value: ({ instance }) => instance?.node ?? '' },
   { title: 'READY', value: ({ instance }) => (instance === undefined ? '' : instance.ready ? 'yes' : 'no') },
+  { title: 'WEIGHT', value: ({ instance }) => instance?.weight ?? '' },
+  { title: 'NEW FLOWS', value: ({ instance }) => instance?.newFlows ?? '' },
 ];
 
 function instanceRows(serviceFunctions: readonly ServiceFunctionView[]): InstanceRow[] {

@@ -8,6 +8,7 @@ import {
   ENDPOINT_FLAG,
   FAMILY,
   type MapStore,
+  PATH_FLAG,
   PEER_FLAG,
   PEER_STATIC_BITS,
   REASONS,
@@ -163,6 +164,7 @@ export abstract class Stage {
     clearMap(this.maps.peer);
     this.peer(['10.244.0.0', 16], PEER_FLAG.trusted | PEER_FLAG.decapsulates);
     clearMap(this.maps.sfcflow);
+    clearMap(this.maps.sfcaffinity);
     clearMap(this.maps.sfcselect);
     clearMap(this.maps.sfcpath);
     clearMap(this.maps.endpoint);
@@ -211,6 +213,14 @@ export abstract class Stage {
     return this;
   }
 
+  /** Time passes for the clients that are remembered. */
+  age(seconds: number): this {
+    const entries = [...this.maps.sfcaffinity.entries()];
+    const older = entries.map(([key, value]) => [key, { ...value, last_seen: Math.max(0, value.last_seen - seconds * 1e9) }] as const);
+    this.maps.sfcaffinity.setMany(older);
+    return this;
+  }
+
   /** A range of outer addresses; without flags it is forgotten. */
   peer([address, length]: readonly [string, number], flags: number | undefined): this {
     const key = { prefix_len: PEER_STATIC_BITS + length, family: FAMILY.ipv4, address: bytesOf(address) };
@@ -219,13 +229,17 @@ export abstract class Stage {
     return this;
   }
 
-  /** A path with these backends, one slot each; `base`: its slots begin there, and nothing is put into them. */
+  /**
+   * A path with these backends, one slot each; `base`: its slots begin there, and nothing is put into them.
+   * `affinityTimeout`: seconds, 0 for none.
+   */
   path(
     spi: number,
     si: number,
     backends: readonly Backend[],
-    settings: { failurePolicy?: number; flags?: number; base?: number | undefined } = {},
+    settings: { failurePolicy?: number; affinityTimeout?: number; base?: number | undefined } = {},
   ): this {
+    const { affinityTimeout = 0 } = settings;
     const base = settings.base ?? spi * 16 + si;
     if (settings.base === undefined)
       backends.forEach((backend, index) => {
@@ -236,9 +250,9 @@ export abstract class Stage {
       {
         service_address: bytesOf('10.96.0.1'),
         family: 1,
-        flags: settings.flags ?? 0,
+        flags: affinityTimeout > 0 ? PATH_FLAG.affinity : 0,
         failure_policy: settings.failurePolicy ?? 0,
-        affinity_timeout: 0,
+        affinity_timeout: affinityTimeout,
         backend_base: base,
         backend_slots: backends.length,
       },

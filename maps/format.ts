@@ -106,6 +106,8 @@ const FAMILY_OF: Readonly<Record<string, string | number>> = {
   ipv4: FAMILY.ipv4,
   ipv6: FAMILY.ipv6,
   local: 'local_family',
+  client: 'family',
+  backend: 'backend_family',
 };
 /** Bytes of an Ethernet address. */
 const MAC_LENGTH = 6;

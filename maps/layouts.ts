@@ -88,7 +88,7 @@ export const ENDPOINT_FLAG = {
 } as const;
 
 export const PATH_FLAG = {
-  /** Session affinity: the backend is chosen by the inner source address alone. */
+  /** Session affinity: a client, which is the inner source address alone, stays with its backend. */
   affinity: 1,
 } as const;
 
@@ -114,6 +114,8 @@ export const FLOW_FLAG = {
   previousHop: 4,
   /** The next hop is decided (also when the decision was to let the packet leave plain). */
   resolved: 8,
+  /** The flow's instance is gone and its chain resets such flows: the next packet ends it. Never with `resolved`. */
+  reset: 16,
 } as const;
 
 /**
@@ -189,6 +191,20 @@ const route = (hop: 'next' | 'previous'): readonly Draft[] => [
   [`${hop}_source_mac`, 'bytes6', 'Ethernet source'],
 ];
 
+const affinityKey = layout('sfcaffinity_key', 4, [
+  ['path', 'be32', 'service path: SPI << 8 | SI'],
+  ['family', 'u8', 'family of client'],
+  ['pad', 'pad3', 'zero'],
+  ['client', 'bytes16', 'inner source address'],
+]);
+
+const affinityValue = layout('sfcaffinity_value', 8, [
+  ['last_seen', 'u64', "coarse monotonic clock, ns: first packet of the client's last flow; the agent puts a later packet's in its place"],
+  ['backend', 'bytes16', "the function pod's address"],
+  ['backend_family', 'u8', 'family of backend'],
+  ['pad', 'pad7', 'zero'],
+]);
+
 const flowKey = layout('sfcflow_key', 4, [
   ['ifindex', 'u32', "host side of the pod's interface: known without a look-up, and never reused while the node is up"],
   ['family', 'u8', 'family of both addresses'],
@@ -208,7 +224,7 @@ const flowValue = layout('sfcflow_value', 8, [
   ['local', 'bytes16', "the endpoint's own address of the outer family: outer source of what it sends"],
   ['endpoint', 'u16', 'endpoint id'],
   ['role', 'u8', '1 = source, 2 = function, 3 = destination, 4 = inbound'],
-  ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved'],
+  ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset'],
   ['previous_family', 'u8', 'family of previous_hop'],
   ['next_family', 'u8', 'family of next_hop'],
   ['ttl', 'u8', 'NSH TTL of the last forward packet on arrival; 64 at a source'],
@@ -279,8 +295,16 @@ export const MAPS = {
     kind: 'array',
     key: backendKey,
     value: backendValue,
-    capacity: 524288,
+    capacity: 1048576,
     doc: 'Maglev tables, one slice of slots a path.',
+  },
+  sfcaffinity: {
+    name: 'sfcaffinity',
+    kind: 'lru-hash',
+    key: affinityKey,
+    value: affinityValue,
+    capacity: 65536,
+    doc: 'Which instance a client has, on paths with session affinity: asked at the first packet of a flow.',
   },
   sfcflow: {
     name: 'sfcflow',

@@ -24,6 +24,10 @@ const declared: Declared = {
     },
   },
   sfcbackend: { key: { slot: 'uint' }, value: { address: 'bytes', family: 'uint' } },
+  sfcaffinity: {
+    key: { path: 'uint', family: 'uint', client: 'bytes' },
+    value: { last_seen: 'uint', backend: 'bytes', backend_family: 'uint' },
+  },
   sfcflow: {
     key: { ifindex: 'uint', family: 'uint', protocol: 'uint', address_a: 'bytes', address_b: 'bytes', port_a: 'uint', port_b: 'uint' },
     value: {

@@ -38,6 +38,20 @@ export type SfcbackendKey = { readonly slot: number };
 
 export type SfcbackendValue = { readonly address: Uint8Array; readonly family: number };
 
+export type SfcaffinityKey = {
+  /** SPI << 8 | SI. */
+  readonly path: number;
+  readonly family: number;
+  readonly client: Uint8Array;
+};
+
+export type SfcaffinityValue = {
+  /** Coarse monotonic clock, ns. */
+  readonly last_seen: number;
+  readonly backend: Uint8Array;
+  readonly backend_family: number;
+};
+
 export type SfcflowKey = {
   readonly ifindex: number;
   readonly family: number;
@@ -149,6 +163,7 @@ export interface MapRecords {
   readonly sfcselect: { readonly key: SfcselectKey; readonly value: SfcselectValue };
   readonly sfcpath: { readonly key: SfcpathKey; readonly value: SfcpathValue };
   readonly sfcbackend: { readonly key: SfcbackendKey; readonly value: SfcbackendValue };
+  readonly sfcaffinity: { readonly key: SfcaffinityKey; readonly value: SfcaffinityValue };
   readonly sfcflow: { readonly key: SfcflowKey; readonly value: SfcflowValue };
   readonly endpoint: { readonly key: EndpointKey; readonly value: EndpointValue };
   readonly peer: { readonly key: PeerKey; readonly value: PeerValue };

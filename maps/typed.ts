@@ -105,6 +105,7 @@ export interface TypedMaps {
   readonly sfcselect: Typed<'sfcselect'>;
   readonly sfcpath: Typed<'sfcpath'>;
   readonly sfcbackend: Typed<'sfcbackend'>;
+  readonly sfcaffinity: Typed<'sfcaffinity'>;
   readonly sfcflow: Typed<'sfcflow'>;
   readonly endpoint: Typed<'endpoint'>;
   readonly peer: Typed<'peer'>;
@@ -130,6 +131,7 @@ export function typedMaps(store: MapStore, hostOrder: ByteOrder = HOST_ORDER): T
     sfcselect: typed('sfcselect'),
     sfcpath: typed('sfcpath'),
     sfcbackend: typed('sfcbackend'),
+    sfcaffinity: typed('sfcaffinity'),
     sfcflow: typed('sfcflow'),
     endpoint: typed('endpoint'),
     peer: typed('peer'),

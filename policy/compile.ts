@@ -4,6 +4,7 @@ import { FAMILY } from '../maps/index.js';
 import type { Address, Cidr, Conflict, DesiredBackend, DesiredPath, DesiredPeer, DesiredSelect, DesiredState, Si, Spi } from './desired.js';
 import { ANY_IPV4, ANY_IPV6 } from './destinations.js';
 import { matchesLabels } from './label-selector.js';
+import { type Instance, placeInstances } from './placement.js';
 import type { Chain, Pod, Problem, Selector, ServiceFunction, World } from './world.js';
 
 export interface CompileInput {
@@ -63,11 +64,6 @@ export function functionPods(world: World, serviceFunction: ServiceFunction): Po
     .sort((a, b) => compareText(podKey(a), podKey(b)));
 }
 
-/** Does the pod take traffic? Its condition Ready says so; where nobody keeps conditions, its phase. */
-export function isReady(pod: Pod): boolean {
-  return !pod.terminating && (pod.ready ?? (pod.phase === '' || pod.phase === 'Running'));
-}
-
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -77,7 +73,7 @@ export function serviceIndex(chain: Chain, position: number): Si {
   return (chain.serviceFunctions.length - position) as Si;
 }
 
-function compilePaths({ world, allocations }: CompileInput): DesiredPath[] {
+function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[] {
   const paths: DesiredPath[] = [];
   for (const chain of world.chains) {
     const spi = allocations.spiOf(chain.name);
@@ -85,6 +81,7 @@ function compilePaths({ world, allocations }: CompileInput): DesiredPath[] {
     chain.serviceFunctions.forEach((serviceFunction, position) => {
       const serviceAddress = allocations.serviceAddressOf(chain.name, serviceFunction.name);
       if (serviceAddress === undefined) return;
+      const { instances } = placeInstances(world, chain, serviceFunction, functionPods(world, serviceFunction), node);
       paths.push({
         spi,
         si: serviceIndex(chain, position),
@@ -92,17 +89,19 @@ function compilePaths({ world, allocations }: CompileInput): DesiredPath[] {
         serviceFunction: serviceFunction.name,
         serviceAddress,
         affinityTimeout: chain.affinityTimeout,
-        backends: functionPods(world, serviceFunction).filter(isReady).map(backend),
+        onInstanceLoss: chain.onInstanceLoss,
+        backends: instances.filter(({ newFlows }) => newFlows === 'yes').map(backend),
+        others: instances.filter(({ newFlows }) => newFlows === 'weight 0' || newFlows === 'others are nearer').map(backend),
       });
     });
   }
   return paths;
 }
 
-function backend(pod: Pod): DesiredBackend {
+function backend({ pod, weight }: Instance): DesiredBackend {
   // The outer header is IPv4 wherever the pod has IPv4: 20 bytes less on every packet.
   const address = pod.addresses.find(({ family }) => family === FAMILY.ipv4) ?? (pod.addresses[0] as Address);
-  return { pod: podKey(pod), address, node: pod.nodeName };
+  return { pod: podKey(pod), address, node: pod.nodeName, weight };
 }
 
 function compilePeers(world: World): DesiredPeer[] {

@@ -4,6 +4,7 @@
  */
 
 import type { Family } from '../maps/index.js';
+import type { InstanceLoss } from './world.js';
 
 /** Service path identifier, 24 bits, 1..16777215 (RFC 8300 2.3). */
 export type Spi = number & { readonly __unit: 'SPI' };
@@ -51,6 +52,8 @@ export interface DesiredBackend {
   readonly pod: string;
   readonly address: Address;
   readonly node: string;
+  /** 1..100; 0 only among those that take no new flows. */
+  readonly weight: number;
 }
 
 export interface DesiredPath {
@@ -62,8 +65,11 @@ export interface DesiredPath {
   readonly serviceAddress: Address;
   /** Seconds; undefined: no session affinity. */
   readonly affinityTimeout: number | undefined;
-  /** Ready instances, sorted by pod name. */
+  readonly onInstanceLoss: InstanceLoss;
+  /** Instances that take new flows from this node, sorted by pod name. */
   readonly backends: readonly DesiredBackend[];
+  /** Ready instances that take none: of weight 0, or because others are nearer. Live flows stay with them. */
+  readonly others: readonly DesiredBackend[];
 }
 
 export interface DesiredPeer {

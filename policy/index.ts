@@ -3,7 +3,6 @@ export {
   type CompileInput,
   compileNode,
   functionPods,
-  isReady,
   isSteerable,
   podKey,
   selectedPods,
@@ -11,9 +10,10 @@ export {
 } from './compile.js';
 export type * from './desired.js';
 export { type LabelRequirement, type LabelSelector, matchesLabels, SELECT_EVERYTHING } from './label-selector.js';
-export { maglevSlots, maglevTable } from './maglev.js';
+export { MAGLEV_SLOTS, type MaglevBackend, maglevTable } from './maglev.js';
 export * from './manifests/index.js';
 export { chainUid, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_PORT, SERVICE_PORT_NAME, serviceName } from './names.js';
+export { FULL_WEIGHT, type Instance, isReady, type NewFlows, type Placement, placeInstances } from './placement.js';
 export { findRings, type Ring } from './rings.js';
 export { apiVersionOf, type Kind, nearestName, SCHEMAS } from './schema/index.js';
 export * from './world.js';

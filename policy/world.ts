@@ -5,10 +5,24 @@ import type { LabelSelector } from './label-selector.js';
 
 export type Labels = Readonly<Record<string, string>>;
 
+/** Where the instances are that a node's flows go to: anywhere, or rather on the node or in its zone. */
+export type Locality = 'None' | 'PreferNode' | 'PreferZone';
+
+/** What becomes of the live flows of an instance that goes away. */
+export type InstanceLoss = 'Move' | 'Stay' | 'Reset';
+
+export interface Weight {
+  readonly podSelector: LabelSelector;
+  /** 0..100; 0 takes no new flows. */
+  readonly weight: number;
+}
+
 export interface ServiceFunction {
   readonly name: string;
   readonly namespace: string;
   readonly podSelector: LabelSelector;
+  /** The first that names an instance counts; without one it is 100. */
+  readonly weights: readonly Weight[];
 }
 
 export interface Chain {
@@ -18,6 +32,8 @@ export interface Chain {
   readonly serviceFunctions: readonly ServiceFunction[];
   /** Seconds of client address affinity; undefined: none. */
   readonly affinityTimeout: number | undefined;
+  readonly locality: Locality;
+  readonly onInstanceLoss: InstanceLoss;
   /** status.servicePathId, where the manifest gives it. */
   readonly servicePathId: Spi | undefined;
   /** The document as it was written. */
@@ -67,6 +83,8 @@ export interface Namespace {
 
 export interface Node {
   readonly name: string;
+  /** Label topology.kubernetes.io/zone. */
+  readonly zone: string | undefined;
   readonly podCidrs: readonly Cidr[];
 }
 

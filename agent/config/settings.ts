@@ -68,6 +68,7 @@ export const settingsSchema = Type.Object(
         sfcselect: entries('sfcselect'),
         sfcpath: entries('sfcpath'),
         sfcbackend: entries('sfcbackend'),
+        sfcaffinity: entries('sfcaffinity'),
         sfcflow: entries('sfcflow'),
         endpoint: entries('endpoint'),
         peer: entries('peer'),

@@ -1,7 +1,9 @@
 /** Builders for the reconciler's tests: small targets that read as a story. */
 
-import { FAMILY, PEER_FLAG, PEER_STATIC_BITS, SELECT_FLAG, SELECT_STATIC_BITS, type SfcbackendValue } from '../../maps/index.js';
+import { FAMILY, PATH_FLAG, PEER_FLAG, PEER_STATIC_BITS, SELECT_FLAG, SELECT_STATIC_BITS, type SfcbackendValue } from '../../maps/index.js';
+import type { InstanceLoss } from '../../policy/index.js';
 import {
+  addressText,
   backendTable,
   type EndpointSettings,
   peerKeyText,
@@ -35,6 +37,11 @@ export interface Story {
   readonly selects?: readonly SelectStory[];
   /** Backends by service path id; one slot each, in turn, over seven slots. */
   readonly paths?: Readonly<Record<number, readonly string[]>>;
+  /** Instances of weight 0, likewise. */
+  readonly others?: Readonly<Record<number, readonly string[]>>;
+  readonly onInstanceLoss?: InstanceLoss;
+  /** Seconds, of every path. */
+  readonly affinityTimeout?: number;
   /** Endpoint id by ifindex. */
   readonly endpoints?: Readonly<Record<number, number>>;
   readonly peers?: readonly string[];
@@ -42,7 +49,8 @@ export interface Story {
 
 const SLOTS = 7;
 
-export function story({ selects = [], paths = {}, endpoints = {}, peers = [] }: Story): Target {
+export function story(told: Story): Target {
+  const { selects = [], paths = {}, others = {}, endpoints = {}, peers = [], onInstanceLoss = 'Move', affinityTimeout = 0 } = told;
   const target = {
     selects: new Map<string, TargetSelect>(),
     paths: new Map<number, TargetPath>(),
@@ -64,8 +72,16 @@ export function story({ selects = [], paths = {}, endpoints = {}, peers = [] }: 
   }
   for (const [spi, backends] of Object.entries(paths)) {
     const slots = backends.length === 0 ? [] : Array.from({ length: SLOTS }, (_, slot) => backend(backends[slot % backends.length] ?? ''));
-    const settings = { service_address: ip('10.96.0.2'), family: FAMILY.ipv4, flags: 0, failure_policy: 0, affinity_timeout: 0 };
-    target.paths.set(Number(spi) * 256 + 1, { settings, table: backendTable(slots) });
+    const settings = {
+      service_address: ip('10.96.0.2'),
+      family: FAMILY.ipv4,
+      flags: affinityTimeout > 0 ? PATH_FLAG.affinity : 0,
+      failure_policy: 0,
+      affinity_timeout: affinityTimeout,
+    };
+    const ready = new Set([...backends, ...(others[Number(spi)] ?? [])].map((text) => addressText(backend(text))));
+    const keepClients = new Set(backends.map((text) => addressText(backend(text))));
+    target.paths.set(Number(spi) * 256 + 1, { settings, table: backendTable(slots), keepFlows: ready, keepClients, onInstanceLoss });
   }
   for (const [ifindex, id] of Object.entries(endpoints)) {
     target.endpoints.set(Number(ifindex), { id, flags: 1, mtu: 1500, ipv4: ip(`10.1.1.${ifindex}`).slice(0, 4), ipv6: new Uint8Array(16) });

@@ -1,8 +1,8 @@
 /** Takes the steps of a plan on the maps; each remembers its last error and waits longer after each failure. */
 
-import type { TypedMaps } from '../../maps/index.js';
+import { mapCodecs, type SfcbackendValue, type TypedMaps } from '../../maps/index.js';
 import { applyToMirror, type Change } from './changes.js';
-import { type Observed, selectKeyText } from './model.js';
+import { type Observed, type Slice, selectKeyText } from './model.js';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 10_000;
@@ -27,14 +27,26 @@ export interface Execution {
   readonly missed: number;
 }
 
+/** Thousands of slots, few instances: the same object is made bytes of once. */
+function fill(maps: TypedMaps, { base }: Slice, slots: readonly SfcbackendValue[]): void {
+  const { key, value } = mapCodecs('sfcbackend');
+  const bytes = new Map<SfcbackendValue, Uint8Array>();
+  const bytesOf = (slot: SfcbackendValue) => {
+    const known = bytes.get(slot) ?? value.encode(slot);
+    bytes.set(slot, known);
+    return known;
+  };
+  maps.sfcbackend.raw.setMany(slots.map((slot, index) => [key.encode({ slot: base + index }), bytesOf(slot)]));
+}
+
 function take(maps: TypedMaps, change: Change): void {
   switch (change.kind) {
     case 'backends-fill':
-      maps.sfcbackend.setMany(change.table.slots.map((slot, index) => [{ slot: change.slice.base + index }, slot]));
+      fill(maps, change.slice, change.table.slots);
       return;
     case 'backends-free': {
       const empty = { address: new Uint8Array(16), family: 0 };
-      maps.sfcbackend.setMany(Array.from({ length: change.slice.slots }, (_, index) => [{ slot: change.slice.base + index }, empty]));
+      fill(maps, change.slice, new Array<SfcbackendValue>(change.slice.slots).fill(empty));
       return;
     }
     case 'path-set':

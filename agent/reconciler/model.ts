@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import type { EndpointValue, PeerKey, PeerValue, SfcbackendValue, SfcpathValue, SfcselectKey, SfcselectValue } from '../../maps/index.js';
+import type { InstanceLoss } from '../../policy/index.js';
 
 /** Hexadecimal of bytes, as map keys of the mirror and to compare addresses. */
 export function hex(bytes: Uint8Array): string {
@@ -60,6 +61,12 @@ export interface TargetSelect {
 export interface TargetPath {
   readonly settings: PathSettings;
   readonly table: BackendTable;
+  /** Instances whose live flows stay with them, as `addressText`: all that are ready. */
+  readonly keepFlows: ReadonlySet<string>;
+  /** Instances whose clients come back to them, where clients are remembered: those of some weight. */
+  readonly keepClients: ReadonlySet<string>;
+  /** What becomes of the flows of others. */
+  readonly onInstanceLoss: InstanceLoss;
 }
 
 /** An endpoint's value without the generation, which the plan decides. */

@@ -179,7 +179,7 @@ describe('the sweep', () => {
     maps.sfcflow.set(flowKey(7, 1), flow(FLOW_ROLE.source, '10.2.0.1', DECIDED));
     maps.sfcflow.set(flowKey(7, 2), flow(FLOW_ROLE.source, '10.2.0.2', DECIDED));
     const result = reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] } }));
-    expect(result.swept).toEqual({ deleted: 1, reopened: 0 });
+    expect(result.swept).toMatchObject({ deleted: 1, reopened: 0 });
     expect(maps.sfcflow.get(flowKey(7, 1))).toBe(undefined);
     expect(maps.sfcflow.get(flowKey(7, 2))).toBeDefined();
   });
@@ -191,7 +191,7 @@ describe('the sweep', () => {
     maps.sfcflow.set(flowKey(7, 1), flow(FLOW_ROLE.source, '10.2.0.1', DECIDED));
     expect(reconciler.reconcile(target).swept).toBe(undefined);
     time.pass(1000);
-    expect(reconciler.reconcile(target).swept).toEqual({ deleted: 1, reopened: 0 });
+    expect(reconciler.reconcile(target).swept).toMatchObject({ deleted: 1, reopened: 0 });
   });
 
   it('lets a function choose its next hop again, and keeps where the flow came from', () => {
@@ -206,6 +206,57 @@ describe('the sweep', () => {
       previous_hop: ip('10.9.0.1'),
       packets: 3,
     });
+  });
+
+  it('moves no flow of instances that stay when a function is scaled out or in', () => {
+    const { maps, reconciler } = running();
+    const flags = DECIDED | FLOW_FLAG.previousHop;
+    const kept = [
+      [flowKey(7, 1), flow(FLOW_ROLE.source, '10.2.0.2', DECIDED)],
+      [flowKey(7, 2), flow(FLOW_ROLE.function, '10.2.0.2', flags)],
+    ] as const;
+    maps.sfcflow.setMany(kept);
+    for (const instances of [['10.2.0.1', '10.2.0.2', '10.2.0.3'], ['10.2.0.2', '10.2.0.3'], ['10.2.0.2']]) {
+      reconciler.reconcile(story({ ...usual, paths: { 1: instances } }));
+      for (const [key, value] of kept) expect(maps.sfcflow.get(key)).toEqual(value);
+    }
+  });
+
+  it('leaves flows with an instance that takes no new ones, and ends them when it goes though no table changes', () => {
+    const { maps, reconciler, time } = running();
+    maps.sfcflow.set(flowKey(7, 1), flow(FLOW_ROLE.source, '10.2.0.1', DECIDED));
+    reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] }, others: { 1: ['10.2.0.1'] } }));
+    time.pass(1000);
+    reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] }, others: { 1: ['10.2.0.1'] } }));
+    expect(maps.sfcflow.get(flowKey(7, 1))).toBeDefined();
+    const result = reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] } }));
+    expect(result.swept).toMatchObject({ deleted: 1 });
+  });
+
+  it('leaves flows of a gone instance alone where the chain says so', () => {
+    const { maps, reconciler } = running();
+    const staying = flow(FLOW_ROLE.source, '10.2.0.1', DECIDED);
+    maps.sfcflow.set(flowKey(7, 1), staying);
+    maps.sfcflow.set(flowKey(7, 2), { ...staying, role: FLOW_ROLE.function });
+    const result = reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] }, onInstanceLoss: 'Stay' }));
+    expect(result.swept).toEqual({ deleted: 0, reopened: 0, reset: 0, clients: 0 });
+    expect(maps.sfcflow.get(flowKey(7, 1))).toEqual(staying);
+  });
+
+  it('marks TCP source flows of a gone instance where the chain resets them, once, and moves the others', () => {
+    const { maps, reconciler, time } = running();
+    const [tcp, udp, function_] = [flowKey(7, 1), { ...flowKey(7, 2), protocol: 17 }, flowKey(7, 3)];
+    const lost = flow(FLOW_ROLE.source, '10.2.0.1', DECIDED);
+    maps.sfcflow.set(tcp, lost);
+    maps.sfcflow.set(udp, lost);
+    maps.sfcflow.set(function_, { ...lost, role: FLOW_ROLE.function });
+    const target = story({ ...usual, paths: { 1: ['10.2.0.2'] }, onInstanceLoss: 'Reset' });
+    expect(reconciler.reconcile(target).swept).toEqual({ deleted: 1, reopened: 1, reset: 1, clients: 0 });
+    // Not resolved: the next packet leaves the straight way, and there the mark is found. Where the flow went is kept.
+    const marked = { ...lost, flags: FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.reset };
+    expect(maps.sfcflow.get(tcp)).toEqual(marked);
+    time.pass(1000);
+    expect(reconciler.reconcile(target).swept).toMatchObject({ reset: 0 });
   });
 
   it('leaves a function alone whose next hop is a destination at service index 0', () => {
@@ -232,7 +283,57 @@ describe('the sweep', () => {
       { kind: 'memory', raw: (name) => rawOf(maps, name), pinPath: () => undefined, close: () => undefined },
       clock().now,
     );
-    expect(next.reconcile(story(usual)).swept).toEqual({ deleted: 1, reopened: 0 });
+    expect(next.reconcile(story(usual)).swept).toMatchObject({ deleted: 1, reopened: 0 });
+  });
+});
+
+describe('clients that are remembered', () => {
+  const sticky: Story = { ...usual, affinityTimeout: 60 };
+  const client = (last: number, path = 257) => ({ path, family: FAMILY.ipv4, client: ip(`10.8.0.${last}`) });
+  const at = (text: string) => ({ last_seen: 5, backend: ip(text), backend_family: FAMILY.ipv4 });
+
+  function running() {
+    const store = createMemoryStore();
+    const time = clock();
+    const reconciler = new Reconciler(store, time.now);
+    reconciler.reconcile(story(sticky));
+    return { maps: typedMaps(store), reconciler, time };
+  }
+
+  it('are forgotten when their instance goes, and only those', () => {
+    const { maps, reconciler, time } = running();
+    maps.sfcaffinity.set(client(1), at('10.2.0.1'));
+    maps.sfcaffinity.set(client(2), at('10.2.0.2'));
+    const target = story({ ...sticky, paths: { 1: ['10.2.0.2'] } });
+    expect(reconciler.reconcile(target).swept).toMatchObject({ clients: 1 });
+    expect([...maps.sfcaffinity.entries()].map(([key]) => key)).toEqual([client(2)]);
+    // One that a packet in flight brings back is forgotten a second later.
+    maps.sfcaffinity.set(client(1), at('10.2.0.1'));
+    time.pass(1000);
+    expect(reconciler.reconcile(target).swept).toMatchObject({ clients: 1 });
+  });
+
+  it('are forgotten when their instance takes no new flows any more, while its flows stay', () => {
+    const { maps, reconciler } = running();
+    maps.sfcaffinity.set(client(1), at('10.2.0.1'));
+    maps.sfcflow.set(flowKey(7, 1), flow(FLOW_ROLE.source, '10.2.0.1', DECIDED));
+    const result = reconciler.reconcile(story({ ...sticky, paths: { 1: ['10.2.0.2'] }, others: { 1: ['10.2.0.1'] } }));
+    expect(result.swept).toEqual({ deleted: 0, reopened: 0, reset: 0, clients: 1 });
+  });
+
+  it("are forgotten with their path: its number may be another chain's next", () => {
+    const { maps, reconciler } = running();
+    maps.sfcaffinity.set(client(1), at('10.2.0.1'));
+    reconciler.reconcile(story({ ...sticky, paths: {}, selects: [] }));
+    expect(maps.sfcaffinity.size()).toBe(0);
+  });
+
+  it('are found by the next agent, too', () => {
+    const { maps, time } = running();
+    maps.sfcaffinity.set(client(1), at('10.2.0.9'));
+    maps.sfcaffinity.set(client(2), at('10.2.0.2'));
+    const store: MapStore = { kind: 'memory', raw: (name) => rawOf(maps, name), pinPath: () => undefined, close: () => undefined };
+    expect(new Reconciler(store, time.now).reconcile(story(sticky)).swept).toMatchObject({ clients: 1 });
   });
 });
 

@@ -7,7 +7,7 @@ import { executeChanges, type Owed, type OwedEntries } from './execute.js';
 import { addressText, type Capacities, type Observed, type Target } from './model.js';
 import { observe } from './observe.js';
 import { planChanges } from './plan.js';
-import { type Swept, sweepFlows } from './sweep.js';
+import { type Swept, sweep } from './sweep.js';
 
 /** A packet that read a path before it was flipped is long through with the old slice after this (ms). */
 const SLICE_GRACE_MS = 1000;
@@ -36,6 +36,7 @@ export class Reconciler {
   /** Since when each unreferenced slice is unreferenced. */
   #left = new Map<string, number>();
   #sweepAt: number | undefined;
+  #target: Target | undefined;
 
   /**
    * Reads the maps: what is pinned is adopted.
@@ -69,7 +70,8 @@ export class Reconciler {
     if (this.#owed.size > 0 || start - this.#observedAt >= RESYNC_MS) this.#resync(start);
     let changes = 0;
     let refusals: readonly Refusal[] = [];
-    let needsSweep = false;
+    let needsSweep = this.#target !== undefined && losesInstances(this.#target, target);
+    this.#target = target;
     // Stale entries that stood in the way are gone after one pass; more than a few passes mean no progress.
     for (let pass = 0; pass < 4; pass++) {
       const plan = planChanges(target, this.#observed, this.#capacities, this.#reusable(start));
@@ -80,7 +82,7 @@ export class Reconciler {
       this.#rememberLeft(start);
       if (done === 0 || !refusals.some((refusal) => refusal.transient)) break;
     }
-    const swept = this.#sweep(start, needsSweep);
+    const swept = this.#sweep(start, needsSweep, target);
     return { changes, refusals, owed: [...this.#owed.values()], swept, againInMs: this.#again(start) };
   }
 
@@ -119,10 +121,10 @@ export class Reconciler {
     this.#left = left;
   }
 
-  #sweep(now: number, needed: boolean): Swept | undefined {
+  #sweep(now: number, needed: boolean, target: Target): Swept | undefined {
     if (!needed && (this.#sweepAt === undefined || now < this.#sweepAt)) return undefined;
     this.#sweepAt = needed ? now + SECOND_SWEEP_MS : undefined;
-    return sweepFlows(this.#maps, this.#observed);
+    return sweep(this.#maps, this.#observed, target);
   }
 
   #again(now: number): number | undefined {
@@ -131,4 +133,14 @@ export class Reconciler {
     if (this.#sweepAt !== undefined) times.push(this.#sweepAt);
     return times.length === 0 ? undefined : Math.max(0, Math.min(...times) - now);
   }
+}
+
+/** Whether an instance is gone, or keeps its clients no longer: also one of no slots, whose going changes no table. */
+function losesInstances(before: Target, after: Target): boolean {
+  return [...before.paths].some(([path, { keepFlows, keepClients }]) => {
+    const now = after.paths.get(path);
+    return (
+      [...keepFlows].some((one) => now?.keepFlows.has(one) !== true) || [...keepClients].some((one) => now?.keepClients.has(one) !== true)
+    );
+  });
 }

@@ -11,8 +11,9 @@ import {
   SELECT_STATIC_BITS,
   type SfcbackendValue,
 } from '../../maps/index.js';
-import { type Address, type DesiredBackend, type DesiredState, maglevSlots, maglevTable } from '../../policy/index.js';
+import { type Address, type DesiredBackend, type DesiredState, maglevTable } from '../../policy/index.js';
 import {
+  addressText,
   type BackendTable,
   backendTable,
   type EndpointSettings,
@@ -35,12 +36,12 @@ export interface LocatedEndpoint {
 /** The table of a path's backends; no slots for no backends. */
 export type LayBackends = (backends: readonly DesiredBackend[]) => BackendTable;
 
-/** Lays Maglev tables, each once: a table of five thousand slots takes milliseconds, and rarely changes. */
+/** Lays Maglev tables, each once: a table takes milliseconds, and rarely changes. */
 export function maglevLayer(): LayBackends {
   let before = new Map<string, BackendTable>();
   let now = new Map<string, BackendTable>();
   return (backends) => {
-    const key = backends.map(({ pod, address }) => `${pod} ${address.text}`).join('\n');
+    const key = backends.map(({ pod, address, weight }) => `${pod} ${address.text} ${weight}`).join('\n');
     const known = now.get(key) ?? before.get(key);
     const table = known ?? lay(backends);
     now.set(key, table);
@@ -52,11 +53,12 @@ export function maglevLayer(): LayBackends {
 
 function lay(backends: readonly DesiredBackend[]): BackendTable {
   const values: SfcbackendValue[] = backends.map(({ address }) => ({ address: address.bytes, family: address.family }));
-  const table = maglevTable(
-    backends.map(({ pod }) => ({ key: pod })),
-    maglevSlots(backends.length),
-  );
+  const table = maglevTable(backends.map(({ pod, weight }) => ({ key: pod, weight })));
   return backendTable(Array.from(table, (index) => values[index] as SfcbackendValue));
+}
+
+function addresses(backends: readonly DesiredBackend[]): Set<string> {
+  return new Set(backends.map(({ address }) => addressText({ address: address.bytes, family: address.family })));
 }
 
 function endpointSettings(endpoint: LocatedEndpoint): EndpointSettings {
@@ -88,6 +90,9 @@ export function buildTarget(desired: DesiredState, located: readonly LocatedEndp
         affinity_timeout: path.affinityTimeout ?? 0,
       },
       table: layBackends(path.backends),
+      keepFlows: addresses([...path.backends, ...path.others]),
+      keepClients: addresses([...path.backends, ...path.others].filter(({ weight }) => weight > 0)),
+      onInstanceLoss: path.onInstanceLoss,
     });
   }
 

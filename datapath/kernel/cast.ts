@@ -45,7 +45,7 @@ function interfaceOf(name: Name): number {
 /** Opens a datapath of its own; leaves nothing behind when that fails. */
 function openIn(directory: string, object: string): KernelDatapath {
   try {
-    return openKernelDatapath({ object, pinDirectory: directory, port: 7081, capacities: { sfcflow: 1024 } });
+    return openKernelDatapath({ object, pinDirectory: directory, port: 7081, capacities: { sfcflow: 1024, sfcaffinity: 1024 } });
   } catch (error) {
     takeAway(directory);
     throw error;

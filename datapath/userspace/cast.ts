@@ -12,10 +12,11 @@ const VERDICTS: Readonly<Record<number, string>> = { [VERDICT.pass]: 'pass', [VE
 
 export class UserspaceStage extends Stage {
   readonly pipeline: Pipeline;
-  #time = 1;
+  /** An hour after the start, so that entries can be made older. */
+  #time = 3_600_000_000_000;
 
   constructor(Behaviour = Pipeline) {
-    const store = createMemoryStore({ sfcflow: 1024 });
+    const store = createMemoryStore({ sfcflow: 1024, sfcaffinity: 1024 });
     super(store);
     this.pipeline = new Behaviour(store, { port: 7081 });
   }

@@ -26,7 +26,9 @@ export const FLOW = offsetsOf(
   'reply_packets',
   'reply_bytes',
 );
-export const PATH = offsetsOf(MAPS.sfcpath.value, 'flags', 'failure_policy', 'backend_base', 'backend_slots');
+export const PATH = offsetsOf(MAPS.sfcpath.value, 'flags', 'failure_policy', 'affinity_timeout', 'backend_base', 'backend_slots');
+export const AFFINITY_KEY = offsetsOf(MAPS.sfcaffinity.key, 'path', 'family', 'client');
+export const AFFINITY = offsetsOf(MAPS.sfcaffinity.value, 'last_seen', 'backend', 'backend_family');
 export const BACKEND = offsetsOf(MAPS.sfcbackend.value, 'address', 'family');
 export const ENDPOINT = offsetsOf(MAPS.endpoint.value, 'id', 'flags', 'generation', 'ipv4');
 export const METRICS = offsetsOf(MAPS.metrics.value, 'packets', 'bytes');

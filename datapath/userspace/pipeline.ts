@@ -21,6 +21,7 @@ import {
   type ReasonName,
   SELECT_FLAG,
 } from '../../maps/index.js';
+import { AffinityTable } from './affinity-table.js';
 import { add64, BACKEND, ENDPOINT, METRICS, PATH } from './fields.js';
 import { FlowTable } from './flow-table.js';
 import { FRAGMENT, PARSED, PacketReader } from './packet.js';
@@ -60,6 +61,7 @@ export class Pipeline {
   readonly #port: number;
   readonly #little: boolean;
   readonly #flows: FlowTable;
+  readonly #affinity: AffinityTable;
   readonly #packet = new PacketReader();
   readonly #inner = new PacketReader();
   readonly #tunnel = new TunnelReader();
@@ -79,11 +81,13 @@ export class Pipeline {
     this.#port = port;
     this.#little = store.hostOrder === 'LE';
     this.#flows = new FlowTable(store.tables.sfcflow, this.#little);
+    this.#affinity = new AffinityTable(store.tables.sfcaffinity, this.#little);
   }
 
   /** Sets the coarse monotonic clock, ns; once a batch is enough. */
   setClock(now: number): void {
     this.#flows.setClock(now);
+    this.#affinity.setClock(now);
   }
 
   /** What a pod sends: an IP packet at `start` of the buffer, with `OVERHEAD` bytes of room before it. */
@@ -243,7 +247,7 @@ export class Pipeline {
 
   /** Takes the path to one of its backends. `kept`: the flow whose next hop is kept where its path is still this one, or -1. */
   #takePath(path: number, kept: number, reason: ReasonName): void {
-    const { sfcpath, sfcbackend } = this.#store.tables;
+    const { sfcpath } = this.#store.tables;
     this.#path = path;
     this.#hop = HOP.drop;
     this.#wordView.setUint32(0, path);
@@ -255,24 +259,43 @@ export class Pipeline {
     const flows = this.#flows;
     if (kept !== NONE && flows.nextPath(kept) === path && (flows.flags(kept) & FLOW_FLAG.nextHop) !== 0) {
       this.#nextHop = flows.nextHop(kept);
-    } else {
-      const { view, valueSize } = sfcpath.table;
-      const at = slot * valueSize;
-      const slots = view.getUint32(at + PATH.backend_slots, this.#little);
-      const affinity = (view.getUint8(at + PATH.flags) & PATH_FLAG.affinity) !== 0;
-      const hash = affinity ? this.#packet.clientHash() : this.#packet.flowHash();
-      const chosen = slots === 0 ? 0 : view.getUint32(at + PATH.backend_base, this.#little) + (hash % slots);
-      const backend = chosen * sfcbackend.stride;
-      if (slots === 0 || chosen >= sfcbackend.capacity || sfcbackend.view.getUint8(backend + BACKEND.family) !== FAMILY.ipv4) {
-        const bypass = view.getUint8(at + PATH.failure_policy) === FAILURE_POLICY.bypass;
-        this.#hop = bypass ? HOP.plain : HOP.drop;
-        this.#reason = bypass ? 'bypassed' : 'no-backend';
-        return;
-      }
-      this.#nextHop = sfcbackend.view.getInt32(backend + BACKEND.address);
+    } else if (!this.#chooseBackend(path, slot)) {
+      const bypass = sfcpath.table.view.getUint8(slot * sfcpath.table.valueSize + PATH.failure_policy) === FAILURE_POLICY.bypass;
+      this.#hop = bypass ? HOP.plain : HOP.drop;
+      this.#reason = bypass ? 'bypassed' : 'no-backend';
+      return;
     }
     this.#hop = HOP.encapsulate;
     this.#reason = reason;
+  }
+
+  /** Makes an instance of the path the next hop (datapath/kernel/bpf/backend.h draws it); false when the path has none. */
+  #chooseBackend(path: number, slot: number): boolean {
+    const { view, valueSize } = this.#store.tables.sfcpath.table;
+    const at = slot * valueSize;
+    if (view.getUint32(at + PATH.backend_slots, this.#little) === 0) return false;
+    if ((view.getUint8(at + PATH.flags) & PATH_FLAG.affinity) === 0) return this.#backendOfHash(at, this.#packet.flowHash());
+    const affinity = this.#affinity;
+    const known = affinity.live(path, this.#packet.source, view.getUint32(at + PATH.affinity_timeout, this.#little));
+    if (known !== NONE) {
+      this.#nextHop = affinity.backend(known);
+      return true;
+    }
+    // By the client's hash: its first packets come to one instance though they meet on two nodes.
+    if (!this.#backendOfHash(at, this.#packet.clientHash())) return false;
+    affinity.record(this.#nextHop);
+    return true;
+  }
+
+  /** Makes the instance of a hash in the path's table the next hop. `at`: the path's value. */
+  #backendOfHash(at: number, hash: number): boolean {
+    const { sfcpath, sfcbackend } = this.#store.tables;
+    const slots = sfcpath.table.view.getUint32(at + PATH.backend_slots, this.#little);
+    const chosen = sfcpath.table.view.getUint32(at + PATH.backend_base, this.#little) + (hash % slots);
+    const backend = chosen * sfcbackend.stride;
+    if (chosen >= sfcbackend.capacity || sfcbackend.view.getUint8(backend + BACKEND.family) !== FAMILY.ipv4) return false;
+    this.#nextHop = sfcbackend.view.getInt32(backend + BACKEND.address);
+    return true;
   }
 
   /** A packet of no known flow, or of `flow` whose policy changed (`kept`) or whose role is another: the endpoint's own egress. */

@@ -15,6 +15,7 @@ export interface MemoryStore extends MapStore {
     readonly sfcselect: LpmMap;
     readonly sfcpath: HashMap;
     readonly sfcbackend: ArrayMap;
+    readonly sfcaffinity: HashMap;
     readonly sfcflow: HashMap;
     readonly endpoint: HashMap;
     readonly peer: LpmMap;
@@ -32,6 +33,7 @@ export function createMemoryStore(capacities: Partial<Record<MapName, number>> =
     sfcselect: new LpmMap(MAPS.sfcselect, capacityOf('sfcselect'), SELECT_STATIC_BITS, hostOrder),
     sfcpath: new HashMap(MAPS.sfcpath, capacityOf('sfcpath')),
     sfcbackend: new ArrayMap(MAPS.sfcbackend, capacityOf('sfcbackend'), hostOrder),
+    sfcaffinity: new HashMap(MAPS.sfcaffinity, capacityOf('sfcaffinity')),
     sfcflow: new HashMap(MAPS.sfcflow, capacityOf('sfcflow')),
     endpoint: new HashMap(MAPS.endpoint, capacityOf('endpoint')),
     peer: new LpmMap(MAPS.peer, capacityOf('peer'), PEER_STATIC_BITS, hostOrder),

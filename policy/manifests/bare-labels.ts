@@ -9,7 +9,10 @@ const FIELDS = ['matchLabels', 'matchExpressions'];
 
 /** Where a kind has label selectors; `*` is every entry of a list. */
 const SELECTORS: Readonly<Partial<Record<Kind, readonly Path[]>>> = {
-  ServiceFunctionChain: [['spec', 'serviceFunctions', '*', 'podSelector']],
+  ServiceFunctionChain: [
+    ['spec', 'serviceFunctions', '*', 'podSelector'],
+    ['spec', 'serviceFunctions', '*', 'weights', '*', 'podSelector'],
+  ],
   TrafficSelector: [
     ['spec', 'subject', 'pods', 'namespaceSelector'],
     ['spec', 'subject', 'pods', 'podSelector'],

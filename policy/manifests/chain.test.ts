@@ -27,9 +27,12 @@ describe('a ServiceFunctionChain', () => {
             name: 'firewall',
             namespace: 'firewall',
             podSelector: { requirements: [{ key: 'app', operator: 'In', values: ['firewall'] }] },
+            weights: [],
           },
         ],
         affinityTimeout: 3600,
+        locality: 'None',
+        onInstanceLoss: 'Move',
         servicePathId: 7,
         resource: expect.objectContaining({ kind: 'ServiceFunctionChain', status: { servicePathId: 7, conditions: [] } }),
       },
@@ -51,6 +54,10 @@ describe('a ServiceFunctionChain', () => {
     ['no path', '  servicePathId: 7\n', '', { servicePathId: undefined }],
     ['an empty status', 'status:\n  servicePathId: 7\n  conditions: []', 'status:', { servicePathId: undefined }],
     ['no policy', '  internalTrafficPolicy: Cluster\n', '', { name: 'firewall' }],
+    ['a preference for its node', 'internalTrafficPolicy: Cluster', 'locality: PreferNode', { locality: 'PreferNode' }],
+    ['a preference for its zone', 'internalTrafficPolicy: Cluster', 'locality: PreferZone', { locality: 'PreferZone' }],
+    ['flows that stay', 'internalTrafficPolicy: Cluster', 'onInstanceLoss: Stay', { onInstanceLoss: 'Stay' }],
+    ['flows that are reset', 'internalTrafficPolicy: Cluster', 'onInstanceLoss: Reset', { onInstanceLoss: 'Reset' }],
     ['no uid', '  uid: 0b0d2ad4-6f0a-4d5e-8f2b-5a5a5a5a5a5a\n', '', { uid: undefined }],
     ['null labels', 'labels:\n    team: network', 'labels:', { name: 'firewall' }],
   ])('is read with %s', (_, from, to, expected) => {
@@ -72,6 +79,30 @@ describe('a ServiceFunctionChain', () => {
     const { world, problems } = read(changed(CHAIN, FUNCTIONS, FUNCTIONS + FUNCTION).text);
     expect(problems).toEqual([]);
     expect(world.chains[0]?.serviceFunctions).toHaveLength(2);
+  });
+
+  it('has weights for a canary, with the labels bare if need be', () => {
+    const weighted = (podSelector: string) =>
+      changed(CHAIN, FUNCTION, `${FUNCTION}      weights:\n        - { podSelector: ${podSelector}, weight: 10 }\n`);
+    const { world, problems } = read(weighted('{ matchLabels: { track: canary } }').text);
+    expect(problems).toEqual([]);
+    expect(world.chains[0]?.serviceFunctions[0]?.weights).toEqual([
+      { podSelector: { requirements: [{ key: 'track', operator: 'In', values: ['canary'] }] }, weight: 10 },
+    ]);
+    const bare = weighted('{ track: canary }');
+    expect(read(bare.text).world.chains[0]?.serviceFunctions).toEqual(world.chains[0]?.serviceFunctions);
+    expect(read(bare.text).problems).toMatchObject([{ severity: 'warning', path: 'spec.serviceFunctions[0].weights[0].podSelector' }]);
+  });
+
+  it.each(['-1', '101', '"10"', '0.5'])('has no weight of %s', (weight) => {
+    const entry = `      weights: [{ podSelector: { matchLabels: { a: b } }, weight: ${weight} }]\n`;
+    expect(read(changed(CHAIN, FUNCTION, FUNCTION + entry).text).problems).toMatchObject([
+      {
+        line: 22,
+        path: 'spec.serviceFunctions[0].weights[0].weight',
+        message: `${weight} is not a weight; expected an integer from 0 to 100`,
+      },
+    ]);
   });
 
   it('reads labels that stand directly under podSelector, and warns', () => {
@@ -135,6 +166,18 @@ describe('in a ServiceFunctionChain', () => {
       'sessionAffinity:',
       'spec.sessionAffinity',
       'is empty; expected clientIPNoDestination (or its other spelling, clientIpNoDestination) and nothing else',
+    ],
+    [
+      'internalTrafficPolicy: Cluster',
+      'locality: Rack',
+      'spec.locality',
+      '"Rack" is not a locality; expected None, PreferNode or PreferZone',
+    ],
+    [
+      'internalTrafficPolicy: Cluster',
+      'onInstanceLoss: Forget',
+      'spec.onInstanceLoss',
+      '"Forget" is not an instance loss policy; expected Move, Stay or Reset',
     ],
     ['Cluster', 'Local', 'spec.internalTrafficPolicy', '"Local" is not a traffic policy; expected Cluster, the only value there is'],
     [
@@ -242,7 +285,7 @@ describe('in a ServiceFunctionChain', () => {
       {
         line: line + 6,
         path: 'spec.serviceFunctions[1].name',
-        message: 'function "firewall" is already serviceFunctions[0], with another namespace or podSelector',
+        message: 'function "firewall" is already serviceFunctions[0], with another namespace, podSelector or weights',
       },
     ]);
   });
@@ -258,7 +301,11 @@ describe('in a ServiceFunctionChain', () => {
   it('a field that nobody knows does not hide that another is missing', () => {
     expect(read(changed(CHAIN, 'podSelector', 'instances').text).problems).toMatchObject([
       { line: 17, path: 'spec.serviceFunctions[0].podSelector', message: 'podSelector is missing; expected a mapping with matchLabels' },
-      { line: 19, path: 'spec.serviceFunctions[0].instances', message: 'unknown field instances; expected name, namespace or podSelector' },
+      {
+        line: 19,
+        path: 'spec.serviceFunctions[0].instances',
+        message: 'unknown field instances; expected name, namespace, podSelector or weights',
+      },
     ]);
   });
 

@@ -21,6 +21,7 @@ type Written = Readonly<Record<string, unknown>>;
 type Converter<K extends Kind> = (document: Document<K>, written: Written) => Values[K];
 type SelectorDocument = Document<'TrafficSelector'>['spec']['subject']['pods']['podSelector'];
 
+const ZONE_LABEL = 'topology.kubernetes.io/zone';
 const PROTOCOL_NUMBER = { TCP: 6, UDP: 17 } as const;
 
 function equalities(labels: Readonly<Record<string, string>>): LabelRequirement[] {
@@ -48,12 +49,15 @@ const toChain: Converter<'ServiceFunctionChain'> = ({ metadata, spec, status }, 
   return {
     name: metadata.name,
     uid: metadata.uid,
-    serviceFunctions: spec.serviceFunctions.map(({ name, namespace, podSelector }) => ({
+    serviceFunctions: spec.serviceFunctions.map(({ name, namespace, podSelector, weights = [] }) => ({
       name,
       namespace,
       podSelector: { requirements: equalities(podSelector.matchLabels) },
+      weights: weights.map((one) => ({ podSelector: { requirements: equalities(one.podSelector.matchLabels) }, weight: one.weight })),
     })),
     affinityTimeout: affinity === undefined ? undefined : (affinity.timeoutSeconds ?? DEFAULT_AFFINITY_TIMEOUT),
+    locality: spec.locality ?? 'None',
+    onInstanceLoss: spec.onInstanceLoss ?? 'Move',
     servicePathId: status?.servicePathId as Spi | undefined,
     resource: written,
   };
@@ -97,6 +101,7 @@ const CONVERTERS: { readonly [K in Kind]: Converter<K> } = {
   Namespace: ({ metadata: { name, labels } }) => ({ name, labels: { ...labels, 'kubernetes.io/metadata.name': name } }),
   Node: ({ metadata, spec: { podCIDR, podCIDRs = [] } = {} }) => ({
     name: metadata.name,
+    zone: metadata.labels?.[ZONE_LABEL],
     podCidrs: distinct([...podCIDRs, ...(podCIDR === undefined ? [] : [podCIDR])].map(prefix)),
   }),
   Service: ({ metadata, spec }) => ({

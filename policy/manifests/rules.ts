@@ -70,15 +70,15 @@ function chainRules(document: Mapping): Fault[] {
   const seen = new Map<string, { readonly text: string; readonly index: number }>();
   const services = new Map<string, string>();
   list(mapping(document.spec).serviceFunctions).forEach((serviceFunction, index) => {
-    const { name, namespace, podSelector } = mapping(serviceFunction);
+    const { name, namespace, podSelector, weights } = mapping(serviceFunction);
     if (typeof name !== 'string' || typeof namespace !== 'string') return;
     const path = ['spec', 'serviceFunctions', index, 'name'];
-    const text = JSON.stringify([namespace, Object.entries(mapping(mapping(podSelector).matchLabels)).sort()]);
+    const text = JSON.stringify([namespace, Object.entries(mapping(mapping(podSelector).matchLabels)).sort(), list(weights)]);
     const first = seen.get(name);
     if (first !== undefined) {
       // A chain may lead through one function twice; then it is the same function in everything.
       if (first.text === text) return;
-      const message = `function ${show(name)} is already serviceFunctions[${first.index}], with another namespace or podSelector`;
+      const message = `function ${show(name)} is already serviceFunctions[${first.index}], with another namespace, podSelector or weights`;
       faults.push(error(path, message, 'Give each function of the chain a name of its own.'));
       return;
     }

@@ -25,11 +25,34 @@ const clientAddressAffinity = Type.Object(
   { additionalProperties: false, description: "Affinity by the client's address alone, whatever the destination." },
 );
 
+/** More are not meant to be written by hand, and each is asked for every instance. */
+const MOST_WEIGHTS = 16;
+
+const weight = Type.Object(
+  {
+    podSelector: equalitySelector({ description: "Which of the function's instances have this weight." }),
+    weight: Type.Integer({
+      title: 'weight',
+      minimum: 0,
+      maximum: 100,
+      description: 'Share of the new flows, in proportion to the other instances. 0: none, and live flows stay.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
 const serviceFunction = Type.Object(
   {
     name: dnsName({ title: 'function name', description: 'Name of the function.' }),
     namespace: dnsLabel({ title: 'namespace', description: 'Namespace of the pods that are its instances.' }),
     podSelector: equalitySelector({ description: 'Which pods of the namespace are its instances.' }),
+    weights: Type.Optional(
+      Type.Array(weight, {
+        minItems: 1,
+        maxItems: MOST_WEIGHTS,
+        description: 'Weights of instances, for a canary; the first entry that names an instance counts. Absent, and for all others: 100.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -60,6 +83,22 @@ export const serviceFunctionChainSchema = Type.Object(
             title: 'traffic policy',
             default: 'Cluster',
             description: 'Where instances are looked for: anywhere in the cluster, evenly. The API knows no other value.',
+          }),
+        ),
+        locality: Type.Optional(
+          choice(['None', 'PreferNode', 'PreferZone'], {
+            title: 'locality',
+            default: 'None',
+            description:
+              "Which ready instances take the flows that a node sends on: all of them, evenly; or those of that node or of its zone (the Node's label topology.kubernetes.io/zone), and all where none is there.",
+          }),
+        ),
+        onInstanceLoss: Type.Optional(
+          choice(['Move', 'Stay', 'Reset'], {
+            title: 'instance loss policy',
+            default: 'Move',
+            description:
+              'What becomes of the live flows of an instance that goes away: they move to another; they stay, for an instance that comes back; or TCP is reset both ways and the rest moves.',
           }),
         ),
         serviceFunctions: Type.Array(serviceFunction, {

@@ -1,12 +1,12 @@
 /** Lets the same story happen on both datapaths and tells the first difference. */
 
 import { CAST, NAME_OF, type Name, type Outcome, type Stage } from '../../datapath/cast.js';
-import { FAILURE_POLICY, PATH_FLAG, PEER_FLAG, type SfcflowKey, type SfcflowValue } from '../../maps/index.js';
+import { FAILURE_POLICY, PEER_FLAG, type SfcflowKey, type SfcflowValue } from '../../maps/index.js';
 import { ETHERNET, framed, isIpv6, spoiled, turned, unwrapped } from './packets.js';
 import { type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
 
 /** In what the datapaths may differ. */
-export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows'] as const;
+export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows', 'clients'] as const;
 export type Aspect = (typeof ASPECTS)[number];
 
 export interface Difference {
@@ -129,7 +129,7 @@ function prepare(stage: Stage, step: Preparation): void {
     case 'path':
       stage.path(step.spi, step.si, step.backends, {
         failurePolicy: step.bypass ? FAILURE_POLICY.bypass : FAILURE_POLICY.drop,
-        flags: step.affinity ? PATH_FLAG.affinity : 0,
+        affinityTimeout: step.affinityTimeout ?? 0,
         base: step.base,
       });
       return;
@@ -141,6 +141,9 @@ function prepare(stage: Stage, step: Preparation): void {
       return;
     case 'unpeer':
       stage.peer(prefixOf(step.cidr), undefined);
+      return;
+    case 'age':
+      stage.age(step.seconds);
       return;
     case 'evict':
       stage.evict(step.name);
@@ -159,7 +162,9 @@ function comparedAtEnd({ kernel, userspace }: Rivals, before: readonly Totals[],
   }
   if (!same(ours, theirs)) return { counted, difference: { at, what: 'counters', kernel: ours, userspace: theirs } };
   const flows = [flowsOf(kernel), flowsOf(userspace)] as const;
-  return { counted, difference: same(...flows) ? undefined : { at, what: 'flows', kernel: flows[0], userspace: flows[1] } };
+  if (!same(...flows)) return { counted, difference: { at, what: 'flows', kernel: flows[0], userspace: flows[1] } };
+  const clients = [clientsOf(kernel), clientsOf(userspace)] as const;
+  return { counted, difference: same(...clients) ? undefined : { at, what: 'clients', kernel: clients[0], userspace: clients[1] } };
 }
 
 /** `reason direction` to packets and bytes. */
@@ -216,4 +221,13 @@ function flowText({ ifindex: _, ...key }: SfcflowKey, value: SfcflowValue): unkn
   const { previous_ifindex, previous_checked, previous_mtu, previous_destination_mac, previous_source_mac, ...kept } = rest;
   const text = (record: object) => Object.entries(record).map(([name, field]) => [name, field instanceof Uint8Array ? hex(field) : field]);
   return [...text(key), ...text(kept)];
+}
+
+/** Who has which instance; not since when. */
+function clientsOf(stage: Stage): readonly string[] {
+  return [...stage.maps.sfcaffinity.entries()]
+    .map(([{ path, family, client }, { backend, backend_family }]) =>
+      JSON.stringify([path, family, hex(client), hex(backend), backend_family]),
+    )
+    .sort();
 }

@@ -190,9 +190,9 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
           si: fc.constantFrom(1, 2),
           backends: fc.array(fc.oneof(or(6, pods), or(1, fc.constantFrom('nobody', 'foreign'))), { maxLength: 3 }),
         }),
-        rarely<Pick<StepOf<'path'>, 'bypass' | 'affinity' | 'base'>>({
+        rarely<Pick<StepOf<'path'>, 'bypass' | 'affinityTimeout' | 'base'>>({
           bypass: fc.constant(true),
-          affinity: fc.constant(true),
+          affinityTimeout: fc.constant(10),
           base: fc.constantFrom(MAPS.sfcbackend.capacity, 0xffff_ffff),
         }),
       )
@@ -202,6 +202,8 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
   or(1, fc.record({ do: doing('peer'), cidr, trusted: fc.boolean(), decapsulates: fc.boolean() })),
   or(1, fc.record({ do: doing('unpeer'), cidr })),
   or(1, fc.record({ do: doing('evict'), name: pods })),
+  // No sum of these is near the time-out: how long a story takes is not what is compared.
+  or(1, fc.record({ do: doing('age'), seconds: fc.constantFrom(4, 13) })),
 );
 
 /** A wrapped packet at the pod whose name stands outside: most that anybody forges get no further than the wrong pod. */
@@ -213,6 +215,23 @@ const arrival: fc.Arbitrary<Step> = fc
 const rivals: fc.Arbitrary<readonly Step[]> = fc
   .tuple(fc.record({ do: doing('select'), ...match, port: fc.constantFrom(80, 443), spi, si: fc.constantFrom(1, 2) }), spi)
   .map(([exact, other]) => [exact, { ...exact, spi: other, port: 0 }]);
+
+/** A client comes back after a while, once or twice, when its path has other instances: by chance alone that is rare. */
+const comeback: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    from: name,
+    ports: fc.array(port, { minLength: 2, maxLength: 3 }),
+    spi,
+    backends: fc.array(pods, { minLength: 1, maxLength: 3 }),
+    seconds: fc.constantFrom(4, 8, 13),
+  })
+  .map(({ from, ports, spi: number, backends, seconds }) =>
+    ports.flatMap((sourcePort): Step[] => [
+      { do: 'packet', name: 'vpn', way: 'sends', packet: { from, to: 'server', sourcePort } },
+      { do: 'path', spi: number, si: 1, backends, affinityTimeout: 10 },
+      { do: 'age', seconds },
+    ]),
+  );
 
 /** A packet through two functions and out, its answer past them and back: as far as it comes, one step of it spoiled now and then. */
 const journey: fc.Arbitrary<readonly Step[]> = fc
@@ -285,7 +304,7 @@ const one = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => step.ma
 export const story: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
     fc.constantFrom<readonly Step[]>(...Array.from({ length: 4 }, () => [{ do: 'walkthrough' as const }]), []),
-    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(2, journey), or(50, one(traffic))), {
+    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(2, comeback), or(2, journey), or(50, one(traffic))), {
       minLength: 1,
       maxLength: 60,
       size: 'max',

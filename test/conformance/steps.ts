@@ -150,13 +150,16 @@ export const STEPS = {
     si: byte,
     backends: Type.Array(Type.Union([name, word('nobody', 'foreign')]), { maxItems: 8 }),
     bypass: Type.Optional(Type.Boolean()),
-    affinity: Type.Optional(Type.Boolean()),
+    /** Seconds for which a client keeps its instance; none without it. */
+    affinityTimeout: Type.Optional(number(86_400)),
     /** The path's slots begin here, where nothing may be. */
     base: Type.Optional(Type.Integer({ minimum: MAPS.sfcbackend.capacity, maximum: 0xffff_ffff })),
   }),
   unpath: step('unpath', { spi, si: byte }),
   peer: step('peer', { cidr, trusted: Type.Boolean(), decapsulates: Type.Boolean() }),
   unpeer: step('unpeer', { cidr }),
+  /** Seconds pass for the clients that are remembered. */
+  age: step('age', { seconds: number(86_400) }),
   /** The flow table loses what it knows of a pod. */
   evict: step('evict', { name }),
   packet: step('packet', { name, way: word('sends', 'receives'), packet }),
@@ -184,7 +187,7 @@ export type Way = StepOf<'packet'>['way'];
 
 /** The walkthrough's world, and a chain of two: most stories begin in it. */
 export const WALKTHROUGH: readonly Preparation[] = [
-  { do: 'path', spi: 1, si: 1, backends: ['firewall'] },
+  { do: 'path', spi: 1, si: 1, backends: ['firewall'], affinityTimeout: 10 },
   { do: 'path', spi: 2, si: 1, backends: ['proxy'] },
   { do: 'path', spi: 3, si: 2, backends: ['firewall', 'proxy'] },
   { do: 'path', spi: 3, si: 1, backends: ['proxy', 'firewall'] },

@@ -35,18 +35,3 @@ static __always_inline __be32 classify(const struct endpoint_value *source, cons
 		return exact_port->path;
 	return all_ports ? all_ports->path : 0;
 }
-
-/* The backend for a packet on a path; NULL when the path has none that IPv4 outer headers can reach. */
-static __always_inline struct sfcbackend_value *choose_backend(const struct sfcpath_value *path, const struct packet *packet)
-{
-	__u32 slots = path->backend_slots;
-	__u32 hash, slot;
-	struct sfcbackend_value *backend;
-
-	if (slots == 0)
-		return NULL;
-	hash = path->flags & PATH_FLAG_AFFINITY ? client_hash(packet) : flow_hash(packet);
-	slot = path->backend_base + hash % slots;
-	backend = bpf_map_lookup_elem(&sfcbackend, &slot);
-	return backend && backend->family == FAMILY_IPV4 ? backend : NULL;
-}

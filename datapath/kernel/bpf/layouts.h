@@ -35,6 +35,7 @@
 #define FLOW_FLAG_NEXT_HOP 2
 #define FLOW_FLAG_PREVIOUS_HOP 4
 #define FLOW_FLAG_RESOLVED 8
+#define FLOW_FLAG_RESET 16
 
 #define TCP_STATE_ESTABLISHED 0
 #define TCP_STATE_HANDSHAKE 1
@@ -49,7 +50,8 @@
 /* Default capacities, in entries. */
 #define SFCSELECT_CAPACITY 16384
 #define SFCPATH_CAPACITY 4096
-#define SFCBACKEND_CAPACITY 524288
+#define SFCBACKEND_CAPACITY 1048576
+#define SFCAFFINITY_CAPACITY 65536
 #define SFCFLOW_CAPACITY 262144
 #define ENDPOINT_CAPACITY 4096
 #define PEER_CAPACITY 16384
@@ -130,6 +132,31 @@ _Static_assert(__builtin_offsetof(struct sfcbackend_value, address) == 0, "sfcba
 _Static_assert(__builtin_offsetof(struct sfcbackend_value, family) == 16, "sfcbackend_value.family stands at 16");
 _Static_assert(__builtin_offsetof(struct sfcbackend_value, pad) == 17, "sfcbackend_value.pad stands at 17");
 
+/* sfcaffinity (lru-hash): Which instance a client has, on paths with session affinity: asked at the first packet of a flow. */
+struct sfcaffinity_key {
+	__be32 path;     /* service path: SPI << 8 | SI */
+	__u8 family;     /* family of client */
+	__u8 pad[3];     /* zero */
+	__u8 client[16]; /* inner source address */
+};
+_Static_assert(sizeof(struct sfcaffinity_key) == 24, "sfcaffinity_key is 24 bytes");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_key, path) == 0, "sfcaffinity_key.path stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_key, family) == 4, "sfcaffinity_key.family stands at 4");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_key, pad) == 5, "sfcaffinity_key.pad stands at 5");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_key, client) == 8, "sfcaffinity_key.client stands at 8");
+
+struct sfcaffinity_value {
+	__u64 last_seen;     /* coarse monotonic clock, ns: first packet of the client's last flow; the agent puts a later packet's in its place */
+	__u8 backend[16];    /* the function pod's address */
+	__u8 backend_family; /* family of backend */
+	__u8 pad[7];         /* zero */
+};
+_Static_assert(sizeof(struct sfcaffinity_value) == 32, "sfcaffinity_value is 32 bytes");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_value, last_seen) == 0, "sfcaffinity_value.last_seen stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_value, backend) == 8, "sfcaffinity_value.backend stands at 8");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_value, backend_family) == 24, "sfcaffinity_value.backend_family stands at 24");
+_Static_assert(__builtin_offsetof(struct sfcaffinity_value, pad) == 25, "sfcaffinity_value.pad stands at 25");
+
 /* sfcflow (lru-hash): Live flows: one entry a flow and endpoint, found by the packets of both directions. */
 struct sfcflow_key {
 	__u32 ifindex;      /* host side of the pod's interface: known without a look-up, and never reused while the node is up */
@@ -159,7 +186,7 @@ struct sfcflow_value {
 	__u8 local[16];                   /* the endpoint's own address of the outer family: outer source of what it sends */
 	__u16 endpoint;                   /* endpoint id */
 	__u8 role;                        /* 1 = source, 2 = function, 3 = destination, 4 = inbound */
-	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved */
+	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset */
 	__u8 previous_family;             /* family of previous_hop */
 	__u8 next_family;                 /* family of next_hop */
 	__u8 ttl;                         /* NSH TTL of the last forward packet on arrival; 64 at a source */

@@ -1,6 +1,7 @@
 /* The decisions at a pod's way out: which hop comes next, and the flow entry that remembers it. */
 #pragma once
 
+#include "backend.h"
 #include "classify.h"
 #include "encap.h"
 #include "flow.h"
@@ -32,7 +33,7 @@ static __always_inline void take_path(struct decision *decision, __be32 path_id,
 {
 	struct sfcpath_key key = {.path = path_id};
 	struct sfcpath_value *path = bpf_map_lookup_elem(&sfcpath, &key);
-	struct sfcbackend_value *backend;
+	struct backend backend = {};
 
 	decision->path = path_id;
 	if (!path)
@@ -41,8 +42,7 @@ static __always_inline void take_path(struct decision *decision, __be32 path_id,
 		decision->next_hop = *(struct address *)kept->next_hop;
 		decision->next_family = kept->next_family;
 	} else {
-		backend = choose_backend(path, packet);
-		if (!backend) {
+		if (!choose_backend(&backend, path, path_id, packet)) {
 			decide_drop(decision, REASON_NO_BACKEND);
 			if (path->failure_policy == FAILURE_POLICY_BYPASS) {
 				decision->hop = HOP_PLAIN;
@@ -50,8 +50,8 @@ static __always_inline void take_path(struct decision *decision, __be32 path_id,
 			}
 			return;
 		}
-		decision->next_hop = *(struct address *)backend->address;
-		decision->next_family = backend->family;
+		decision->next_hop = backend.address;
+		decision->next_family = backend.family;
 	}
 	decision->hop = HOP_ENCAPSULATE;
 	decision->reason = reason;

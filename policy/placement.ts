@@ -1,0 +1,64 @@
+/** Which instances of a function take new flows on a node: ready, of some weight, near where the chain prefers that. Pure. */
+
+import { matchesLabels } from './label-selector.js';
+import type { Chain, Pod, ServiceFunction, World } from './world.js';
+
+/** Of an instance that no entry of `weights` names. */
+export const FULL_WEIGHT = 100;
+
+/** `yes`, or why an instance takes none: it is not ready, its weight is 0, or the chain prefers others that are nearer. */
+export type NewFlows = 'yes' | 'not ready' | 'weight 0' | 'others are nearer';
+
+export interface Instance {
+  readonly pod: Pod;
+  readonly weight: number;
+  readonly newFlows: NewFlows;
+}
+
+export interface Placement {
+  /** Of all pods, in their order. */
+  readonly instances: readonly Instance[];
+  /** Where the chain prefers instances, `on node1` or `in zone a`; empty: nowhere. */
+  readonly near: string;
+  /** No instance is near that takes new flows: all others do. */
+  readonly fellBack: boolean;
+}
+
+/** Does the pod take traffic? Its condition Ready says so; where nobody keeps conditions, its phase. */
+export function isReady(pod: Pod): boolean {
+  return !pod.terminating && (pod.ready ?? (pod.phase === '' || pod.phase === 'Running'));
+}
+
+function weightOf(serviceFunction: ServiceFunction, pod: Pod): number {
+  return serviceFunction.weights.find(({ podSelector }) => matchesLabels(podSelector, pod.labels))?.weight ?? FULL_WEIGHT;
+}
+
+function nearness(world: World, { locality }: Chain, node: string): { readonly near: string; readonly isNear: (pod: Pod) => boolean } {
+  if (locality === 'None') return { near: '', isNear: () => true };
+  if (locality === 'PreferNode') return { near: `on ${node}`, isNear: (pod) => pod.nodeName === node };
+  const zones = new Map(world.nodes.map(({ name, zone }) => [name, zone]));
+  const zone = zones.get(node);
+  if (zone === undefined) return { near: `in the zone of ${node}, which has no zone label`, isNear: () => false };
+  return { near: `in zone ${zone}`, isNear: (pod) => zones.get(pod.nodeName) === zone };
+}
+
+/** @param pods the function's pods, ready or not */
+export function placeInstances(
+  world: World,
+  chain: Chain,
+  serviceFunction: ServiceFunction,
+  pods: readonly Pod[],
+  node: string,
+): Placement {
+  const { near, isNear } = nearness(world, chain, node);
+  const weighed = pods.map((pod) => ({ pod, weight: weightOf(serviceFunction, pod), near: isNear(pod) }));
+  const isOpen = ({ pod, weight }: { readonly pod: Pod; readonly weight: number }) => isReady(pod) && weight > 0;
+  const fellBack = near !== '' && !weighed.some((instance) => instance.near && isOpen(instance));
+  const newFlows = (instance: (typeof weighed)[number]): NewFlows => {
+    if (!isReady(instance.pod)) return 'not ready';
+    if (instance.weight === 0) return 'weight 0';
+    return instance.near || fellBack ? 'yes' : 'others are nearer';
+  };
+  const instances = weighed.map((instance) => ({ pod: instance.pod, weight: instance.weight, newFlows: newFlows(instance) }));
+  return { instances, near, fellBack };
+}
