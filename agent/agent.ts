@@ -329,7 +329,9 @@ export class Agent implements AgentView {
 
   maps(): readonly MapView[] {
     const { paths, filled } = this.#reconciler.observed;
-    const slots = [...paths.values()].reduce((sum, { value }) => sum + value.backend_slots, 0);
+    // Paths with the same instances share a slice.
+    const slices = new Map([...paths.values()].map(({ value }) => [value.backend_base, value.backend_slots]));
+    const slots = [...slices].reduce((sum, [, each]) => sum + each, 0);
     const sfcbackend = [...filled.values()].reduce((sum, { slice }) => sum + slice.slots, slots);
     return mapViews(this.#options.datapath.store, { sfcbackend, metrics: counterViews(this.#maps).length });
   }

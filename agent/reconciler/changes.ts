@@ -71,9 +71,12 @@ export function applyToMirror(observed: Observed, change: Change): void {
   }
 }
 
-/** A slice that no path names any more still holds its table until it is freed: a packet may be reading it. */
+/** The path is no longer among the observed with this slice. A slice that no path names any more still holds its table until it is freed: a packet may be reading it. */
 function leaveSlice(observed: Observed, path: { readonly value: SfcpathValue; readonly table: BackendTable }): void {
   if (path.value.backend_slots === 0) return;
+  for (const { value } of observed.paths.values()) {
+    if (value.backend_slots > 0 && value.backend_base === path.value.backend_base) return; // shared with a path that stays
+  }
   const slice = { base: path.value.backend_base, slots: path.value.backend_slots };
   observed.filled.set(sliceText(slice), { slice, table: path.table });
 }

@@ -33,7 +33,8 @@ function fill(slots: Map<number, string>, change: Change): void {
     for (let index = 0; index < change.slice.slots; index++) slots.delete(change.slice.base + index);
 }
 
-const address = fc.integer({ min: 1, max: 6 }).map((last) => `10.2.0.${last}`);
+/** Few, so that paths come to have the same instances, and share a table. */
+const address = fc.integer({ min: 1, max: 3 }).map((last) => `10.2.0.${last}`);
 const stories: fc.Arbitrary<Story> = fc
   .record({
     paths: fc.dictionary(fc.integer({ min: 1, max: 5 }).map(String), fc.uniqueArray(address, { maxLength: 3 }), { minKeys: 1 }),
@@ -123,6 +124,26 @@ describe('a plan', () => {
         ).toEqual([]);
       }),
     );
+  });
+
+  it('gives paths with the same instances one table, and frees it when the last of them has left it', () => {
+    const observed = emptyObserved();
+    const slots = new Map<number, string>();
+    const bases = (paths: Readonly<Record<number, readonly string[]>>) => {
+      converge(story({ paths }), observed, slots, () => checkInvariants(observed, slots));
+      converge(story({ paths }), observed, slots, () => checkInvariants(observed, slots)); // what was left is free
+      return [1, 2, 3].map((spi) => observed.paths.get(spi * 256 + 1)?.value.backend_base);
+    };
+    const [one, two] = [['10.2.0.1'], ['10.2.0.2']];
+    expect(bases({ 1: one, 2: one, 3: two })).toEqual([0, 0, 7]);
+    expect(slots.size).toBe(14);
+    expect(bases({ 1: one, 2: two, 3: two })).toEqual([0, 7, 7]);
+    expect(bases({ 1: two, 2: two, 3: two })).toEqual([7, 7, 7]);
+    expect(slots.size).toBe(7);
+    expect(bases({ 1: two, 2: one, 3: one })).toEqual([7, 0, 0]);
+    expect(bases({ 3: one })).toEqual([undefined, undefined, 0]);
+    expect(bases({})).toEqual([undefined, undefined, undefined]);
+    expect(slots.size).toBe(0);
   });
 
   const vpn = { selector: 'vpn-to-firewall', endpoint: 107, spi: 1 };

@@ -87,10 +87,24 @@ export function planChanges(target: Target, observed: Observed, capacities: Capa
   return { changes: Object.values(out).flat(), refusals: fitting.refusals };
 }
 
+/**
+ * Slices of tables that are there, by signature: paths with the same instances share one. Only of paths
+ * that keep their table: what one leaves in this plan, a step that fails might yet free.
+ */
+function presentTables(target: Target, observed: Observed): Map<string, { readonly slice: Slice; readonly needs: readonly string[] }> {
+  const tables = new Map<string, { readonly slice: Slice; readonly needs: readonly string[] }>();
+  for (const [path, { value, table }] of observed.paths) {
+    if (value.backend_slots === 0 || target.paths.get(path)?.table.signature !== table.signature) continue;
+    tables.set(table.signature, { slice: { base: value.backend_base, slots: value.backend_slots }, needs: [] });
+  }
+  return tables;
+}
+
 /** @returns new paths that have no room for their table */
 function planPaths(target: Target, observed: Observed, capacities: Capacities, fitting: Fitting, out: Stations): Set<number> {
   const inUse: Slice[] = [...observed.paths.values()].map(({ value }) => ({ base: value.backend_base, slots: value.backend_slots }));
   const allocator = new SliceAllocator(capacities.sfcbackend, [...inUse, ...[...observed.filled.values()].map((filled) => filled.slice)]);
+  const tables = presentTables(target, observed);
   const refused = new Set<number>();
   for (const path of [...fitting.paths].sort((a, b) => a - b)) {
     const wanted = target.paths.get(path);
@@ -102,7 +116,8 @@ function planPaths(target: Target, observed: Observed, capacities: Capacities, f
     const needs: string[] = [];
     if (!sameTable || slice === undefined) {
       const slots = wanted.table.slots.length;
-      slice = slots === 0 ? { base: 0, slots: 0 } : allocator.take(slots);
+      const known = tables.get(wanted.table.signature);
+      slice = slots === 0 ? { base: 0, slots: 0 } : (known?.slice ?? allocator.take(slots));
       if (slice === undefined) {
         const message = `sfcbackend is full: no ${slots} free slots in a row, capacity ${capacities.sfcbackend}`;
         // Slices that are only waiting for their last readers make room soon.
@@ -110,10 +125,12 @@ function planPaths(target: Target, observed: Observed, capacities: Capacities, f
         if (present === undefined) refused.add(path);
         continue;
       }
-      if (slots > 0) {
+      if (known !== undefined) needs.push(...known.needs);
+      else if (slots > 0) {
         const id = `backends:${path}`;
         out.backends.push({ kind: 'backends-fill', id, needs: [], slice, table: wanted.table });
         needs.push(id);
+        tables.set(wanted.table.signature, { slice, needs: [id] });
       }
     }
     const value = { ...wanted.settings, backend_base: slice.base, backend_slots: slice.slots };
