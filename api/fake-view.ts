@@ -30,7 +30,7 @@ function entry<N extends MapName>(_map: N, key: MapRecords[N]['key'], value: Map
 
 export function selectEntry(endpoint: number, protocol: number, port: number, address: readonly number[], prefix: number, path = 0x101) {
   const key = { endpoint, protocol, port, family: FAMILY.ipv4, flags: SELECT_FLAG.egress, address: mapAddress(...address) };
-  return entry('sfcselect', { ...key, prefix_len: SELECT_STATIC_BITS + prefix }, { cidr_prefix_len: prefix, path });
+  return entry('sfcselect', { ...key, prefix_len: SELECT_STATIC_BITS + prefix }, { cidr_prefix_len: prefix, last_port: port, path });
 }
 
 export function pathEntry(path: number, address: readonly number[], slots = 251): MapEntryView {

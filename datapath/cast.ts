@@ -25,24 +25,32 @@ export const bytesOf = (text: string): Uint8Array => {
 export interface Segment {
   readonly from: string;
   readonly to: string;
-  readonly protocol?: 'tcp' | 'udp' | 'icmp';
+  /** `gre` stands for those that have no ports. */
+  readonly protocol?: 'tcp' | 'udp' | 'icmp' | 'sctp' | 'gre';
   readonly sourcePort?: number;
   readonly destinationPort?: number;
   readonly payload?: string;
   readonly tos?: number;
+  /** ICMP type; 8 (echo request) by default. Of an echo, `sourcePort` is the identifier. */
+  readonly icmpType?: number;
   /** TCP flags; PSH and ACK by default. */
   readonly tcpFlags?: number;
   /** Flags and offset field of the IPv4 header. */
   readonly fragment?: number;
 }
 
-const PROTOCOL = { icmp: 1, tcp: 6, udp: 17 } as const;
+const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, gre: 47, sctp: 132 } as const;
+/** Bytes of the transport header. */
+const HEADER = { icmp: 8, tcp: 20, udp: 8, gre: 4, sctp: 12 } as const;
 
 /** An Ethernet frame with one IPv4 packet. */
 export function frame(segment: Segment): Uint8Array {
   const { protocol = 'udp', sourcePort = 4000, destinationPort = 80, payload = 'hello' } = segment;
-  const transport = Buffer.alloc((protocol === 'tcp' ? 20 : 8) + payload.length);
-  if (protocol !== 'icmp') {
+  const transport = Buffer.alloc(HEADER[protocol] + payload.length);
+  if (protocol === 'icmp') {
+    transport.writeUInt8(segment.icmpType ?? 8, 0);
+    transport.writeUInt16BE(sourcePort, 4);
+  } else if (protocol !== 'gre') {
     transport.writeUInt16BE(sourcePort, 0);
     transport.writeUInt16BE(destinationPort, 2);
   }
@@ -121,6 +129,7 @@ export abstract class Stage {
   clear(): void {
     clearMap(this.maps.sfcflow);
     clearMap(this.maps.sfcselect);
+    clearMap(this.maps.sfcports);
     clearMap(this.maps.sfcpath);
     clearMap(this.maps.endpoint);
     this.policyChanged();
@@ -133,13 +142,16 @@ export abstract class Stage {
   }
 
   /** Puts a pod on stage: it sends and receives until the next is put there. */
-  pod(name: Name, settings: { id?: number; generation?: number; selects?: boolean } = {}): this {
+  pod(name: Name, settings: { id?: number; generation?: number; selects?: boolean; alsoSelects?: number } = {}): this {
     this.onStage = name;
     this.maps.endpoint.set(
       { ifindex: this.interfaceOf(name) },
       {
         id: settings.id ?? Object.keys(CAST).indexOf(name) + 1,
-        flags: ENDPOINT_FLAG.ipv4 | (settings.selects ? ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts : 0),
+        flags:
+          ENDPOINT_FLAG.ipv4 |
+          (settings.selects ? ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts : 0) |
+          (settings.alsoSelects ?? 0),
         mtu: 1500,
         generation: settings.generation ?? 1,
         ipv4: bytesOf(CAST[name]).slice(0, 4),
@@ -171,8 +183,13 @@ export abstract class Stage {
     return this;
   }
 
-  /** What a pod is selected for. */
-  selects(name: Name, spi: number, si: number, match: { cidr?: [string, number]; protocol?: number; port?: number } = {}): this {
+  /** What a pod is selected for; with path 0, an exception. `foundAs` is the prefix length that the entry is compared by. */
+  selects(
+    name: Name,
+    spi: number,
+    si: number,
+    match: { cidr?: [string, number]; protocol?: number; port?: number; lastPort?: number; foundAs?: number } = {},
+  ): this {
     const [address, length] = match.cidr ?? ['0.0.0.0', 0];
     this.maps.sfcselect.set(
       {
@@ -184,8 +201,15 @@ export abstract class Stage {
         protocol: match.protocol ?? 17,
         address: bytesOf(address),
       },
-      { cidr_prefix_len: length, path: spi * 256 + si },
+      { cidr_prefix_len: match.foundAs ?? length, last_port: match.lastPort ?? match.port ?? 0, path: spi * 256 + si },
     );
+    return this;
+  }
+
+  /** Ports of a pod that `sfcselect` holds under another: all that share the first `bits` of `port`. */
+  range(name: Name, port: number, bits: number, firstPort: number, protocol = 17): this {
+    const endpoint = Object.keys(CAST).indexOf(name) + 1;
+    this.maps.sfcports.set({ prefix_len: 32 + bits, endpoint, flags: 1, protocol, port }, { first_port: firstPort });
     return this;
   }
 

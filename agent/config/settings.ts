@@ -58,6 +58,7 @@ export const settingsSchema = Type.Object(
     maps: Type.Object(
       {
         sfcselect: entries('sfcselect'),
+        sfcports: entries('sfcports'),
         sfcpath: entries('sfcpath'),
         sfcbackend: entries('sfcbackend'),
         sfcflow: entries('sfcflow'),

@@ -60,7 +60,11 @@ export function story({ selects = [], paths = {}, endpoints = {}, peers = [] }: 
       protocol,
       address: ip(network),
     };
-    target.selects.set(selectKeyText(key), { key, value: { cidr_prefix_len: Number(length), path: spi * 256 + 1 }, selector });
+    target.selects.set(selectKeyText(key), {
+      key,
+      value: { cidr_prefix_len: Number(length), last_port: port, path: spi * 256 + 1 },
+      selector,
+    });
   }
   for (const [spi, backends] of Object.entries(paths)) {
     const slots = backends.length === 0 ? [] : Array.from({ length: SLOTS }, (_, slot) => backend(backends[slot % backends.length] ?? ''));

@@ -105,7 +105,7 @@ export function buildTarget(desired: DesiredState, located: readonly LocatedEndp
       protocol: select.protocol,
       address: select.cidr.bytes,
     };
-    const value = { cidr_prefix_len: select.cidr.prefixLength, path: pathNumber(select.spi, select.si) };
+    const value = { cidr_prefix_len: select.cidr.prefixLength, last_port: select.port, path: pathNumber(select.spi, select.si) };
     selects.set(selectKeyText(key), { key, value, selector: select.selector });
   }
 

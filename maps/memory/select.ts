@@ -1,4 +1,4 @@
-/** The classifier's way into `sfcselect`: numbers in, an entry's index out, nothing allocated. */
+/** The classifier's ways into `sfcselect` and `sfcports`: numbers in, an entry's index out, nothing allocated. */
 
 import type { ByteOrder } from '../codec.js';
 import { type Layout, MAPS } from '../layouts.js';
@@ -6,6 +6,13 @@ import type { LpmTrie } from './lpm.js';
 
 const PATH_OFFSET = offsetOf(MAPS.sfcselect.value, 'path');
 const CIDR_OFFSET = offsetOf(MAPS.sfcselect.value, 'cidr_prefix_len');
+const FIRST_PORT_OFFSET = offsetOf(MAPS.sfcports.value, 'first_port');
+const NONE = -1;
+
+/** An endpoint id, in host order in a key, as the trie reads it: big-endian. */
+function idWord(endpoint: number, little: boolean): number {
+  return little ? ((endpoint & 0xff) << 8) | (endpoint >>> 8) : endpoint;
+}
 
 export class SelectTable {
   readonly #trie: LpmTrie;
@@ -17,8 +24,8 @@ export class SelectTable {
   }
 
   /**
-   * Index of the entry with the longest prefix that covers the destination, or -1. `port` as a
-   * number (0 = the all-ports entries); w0..w3 are the address as big-endian 32-bit words, an IPv4
+   * Index of the entry with the longest prefix that covers the address, or -1. `port` as a number
+   * (0 = the all-ports entries), `protocol` 0 = any; w0..w3 are the address as big-endian 32-bit words, an IPv4
    * address in w0 and zeros after it.
    */
   lookup(
@@ -32,8 +39,7 @@ export class SelectTable {
     w2: number,
     w3: number,
   ): number {
-    // The trie reads static words from key bytes as big-endian; `endpoint` lies there in host order.
-    const id = this.#little ? ((endpoint & 0xff) << 8) | (endpoint >>> 8) : endpoint;
+    const id = idWord(endpoint, this.#little);
     return this.#trie.lookup((id << 16) | (family << 8) | flags, (port << 16) | (protocol << 8), w0, w1, w2, w3, 128);
   }
 
@@ -45,6 +51,24 @@ export class SelectTable {
   /** CIDR prefix length of an entry. */
   cidrPrefixLength(entry: number): number {
     return this.#trie.entries.valueByte(entry, CIDR_OFFSET);
+  }
+}
+
+export class PortTable {
+  readonly #trie: LpmTrie;
+  readonly #little: boolean;
+
+  constructor(trie: LpmTrie, hostOrder: ByteOrder) {
+    this.#trie = trie;
+    this.#little = hostOrder === 'LE';
+  }
+
+  /** The port under which `sfcselect` holds the range of this port; the port itself where it is in none. */
+  lookup(endpoint: number, flags: number, protocol: number, port: number): number {
+    const word = (idWord(endpoint, this.#little) << 16) | (flags << 8) | protocol;
+    const entry = this.#trie.lookup(word, 0, port << 16, 0, 0, 0, 16);
+    const first = entry === NONE ? 0 : this.#trie.entries.valueWord(entry, FIRST_PORT_OFFSET) >>> 16;
+    return first === 0 ? port : first;
   }
 }
 

@@ -37,7 +37,11 @@ struct packet {
 
 enum { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 
-enum parse_result { PARSE_OK, PARSE_OTHER_PROTOCOL, PARSE_MALFORMED };
+/*
+ * PARSE_UNTRACKED: ICMP that belongs to no flow of its own (errors); addresses and protocol are filled in.
+ * PARSE_SHORT: a header of another protocol than TCP and UDP is cut off.
+ */
+enum parse_result { PARSE_OK, PARSE_UNTRACKED, PARSE_MALFORMED, PARSE_SHORT };
 
 #define IP_MORE_FRAGMENTS 0x2000
 #define IP_OFFSET_MASK 0x1fff
@@ -45,6 +49,11 @@ enum parse_result { PARSE_OK, PARSE_OTHER_PROTOCOL, PARSE_MALFORMED };
 #define TCP_FLAG_ACK_BIT 0x10
 #define PORTS_LENGTH 4
 #define TCP_FLAGS_OFFSET 13
+#define SCTP_HEADER_LENGTH 12
+#define ICMP_HEADER_LENGTH 8
+#define ICMP_ID_OFFSET 4
+#define ICMP_TYPE_ECHO_REPLY 0
+#define ICMP_TYPE_ECHO 8
 
 /*
  * Bounds of the readable part of the frame. In assembly, so that the compiler neither keeps half of
@@ -80,10 +89,46 @@ static __always_inline int ensure(struct __sk_buff *skb, __u32 length)
 	return bpf_skb_pull_data(skb, length);
 }
 
+static __always_inline bool is_tcp_or_udp(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+/*
+ * The ports of what is neither TCP nor UDP. SCTP has them where UDP has; of an ICMP echo the
+ * identifier stands for both, so that the reply finds the flow of its request; others have none.
+ */
+static __noinline int parse_other(struct __sk_buff *skb, __u32 offset, struct packet *packet)
+{
+	__u32 transport_offset;
+	__u8 *transport;
+
+	if (!packet)
+		return PARSE_MALFORMED;
+	if (packet->fragment == FRAGMENT_LATER || (packet->protocol != IPPROTO_SCTP && packet->protocol != IPPROTO_ICMP))
+		return PARSE_OK;
+	if (packet->length < packet->header_length + (packet->protocol == IPPROTO_SCTP ? SCTP_HEADER_LENGTH : ICMP_HEADER_LENGTH))
+		return PARSE_SHORT;
+	transport_offset = offset + packet->header_length;
+	if (ensure(skb, transport_offset + ICMP_HEADER_LENGTH))
+		return PARSE_SHORT;
+	transport = frame_start(skb) + transport_offset;
+	if ((void *)transport + ICMP_HEADER_LENGTH > frame_end(skb))
+		return PARSE_SHORT;
+	if (packet->protocol == IPPROTO_SCTP) {
+		packet->source_port = *(__be16 *)transport;
+		packet->destination_port = *(__be16 *)(transport + 2);
+		return PARSE_OK;
+	}
+	if (transport[0] != ICMP_TYPE_ECHO && transport[0] != ICMP_TYPE_ECHO_REPLY)
+		return PARSE_UNTRACKED;
+	packet->source_port = packet->destination_port = *(__be16 *)(transport + ICMP_ID_OFFSET);
+	return PARSE_OK;
+}
+
 /*
  * Parses the IPv4 packet at `offset` of the frame, of which `available` bytes belong to it.
- * PARSE_OTHER_PROTOCOL leaves the addresses and the protocol filled in. Ports of a later fragment
- * are zero.
+ * Ports of a later fragment are zero.
  */
 static __always_inline enum parse_result parse_ipv4(struct __sk_buff *skb, __u32 offset, __u32 available,
                                                     struct packet *packet)
@@ -122,8 +167,8 @@ static __always_inline enum parse_result parse_ipv4(struct __sk_buff *skb, __u32
 	                   : fragment & IP_MORE_FRAGMENTS ? FRAGMENT_FIRST
 	                                                  : FRAGMENT_NONE;
 
-	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
-		return PARSE_OTHER_PROTOCOL;
+	if (!is_tcp_or_udp(packet->protocol))
+		return parse_other(skb, offset, packet);
 	if (packet->fragment == FRAGMENT_LATER)
 		return PARSE_OK;
 
