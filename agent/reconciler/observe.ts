@@ -1,7 +1,7 @@
 /** The mirror of what the maps hold, read from them: at the start (adoption) and after trouble. */
 
 import type { SfcbackendValue, TypedMaps } from '../../maps/index.js';
-import { addressText, backendTable, emptyObserved, type Observed, peerKeyText, selectKeyText } from './model.js';
+import { addressText, backendTable, emptyObserved, type Observed, peerKeyText, portsKeyText, selectKeyText } from './model.js';
 
 const EMPTY_SLOT: SfcbackendValue = { address: new Uint8Array(16), family: 0 };
 
@@ -9,6 +9,7 @@ const EMPTY_SLOT: SfcbackendValue = { address: new Uint8Array(16), family: 0 };
 export function observe(maps: TypedMaps): Observed {
   const observed = emptyObserved();
   for (const [key, value] of maps.sfcselect.entries()) observed.selects.set(selectKeyText(key), { key, value });
+  for (const [key, value] of maps.sfcports.entries()) observed.ports.set(portsKeyText(key), { key, value });
   for (const [key, value] of maps.endpoint.entries()) observed.endpoints.set(key.ifindex, value);
   for (const [key, value] of maps.peer.entries()) observed.peers.set(peerKeyText(key), { key, value });
   for (const [key, value] of maps.sfcpath.entries()) {

@@ -210,10 +210,10 @@ export class Pipeline {
     return VERDICT.pass;
   }
 
-  /** Index in `sfcselect` of what selects the IPv4 packet that the pod sent last, -1 when nothing does. Looked up anew: for reports. */
-  selecting(): number {
-    const source = this.#endpoint();
-    return source === NONE ? NONE : this.#select(source, DIRECTION.fromPod);
+  /** Index in `sfcselect` of what selects the IPv4 packet that was given last, -1 when nothing does. Looked up anew: for reports. */
+  selecting(direction: number = DIRECTION.fromPod): number {
+    const endpoint = this.#endpoint();
+    return endpoint === NONE ? NONE : this.#select(endpoint, direction);
   }
 
   /** The service path that selects the packet; 0 when none does. */
