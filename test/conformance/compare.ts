@@ -7,6 +7,8 @@ import type { Draft, Spoil, Step, Way, Wrap } from './steps.js';
 
 const ETHERNET = 14;
 const IPV6_ETHERTYPE = 0x86dd;
+const ICMP = 1;
+const ICMP_ECHO = 8;
 
 export interface Difference {
   /** Index of the step, or the number of steps where the states differ at the end. */
@@ -42,7 +44,7 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
   let last: OnItsWay | undefined;
   let packets = 0;
   for (const [at, step] of story.entries()) {
-    if (step.do === 'pod' || step.do === 'path' || step.do === 'select') {
+    if (isPreparation(step)) {
       for (const stage of [kernel, userspace]) prepare(stage, step);
       continue;
     }
@@ -59,7 +61,12 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
   return { difference: differenceAtEnd({ kernel, userspace }, before, reasons, story.length), packets, reasons };
 }
 
-type PacketStep = Exclude<Step, { do: 'pod' | 'path' | 'select' }>;
+type Preparation = Extract<Step, { do: 'pod' | 'path' | 'select' | 'range' }>;
+type PacketStep = Exclude<Step, Preparation>;
+
+function isPreparation(step: Step): step is Preparation {
+  return step.do === 'pod' || step.do === 'path' || step.do === 'select' || step.do === 'range';
+}
 
 /** Which packet a step puts to which pod; undefined where there is none to put. */
 function question(step: PacketStep, last: OnItsWay | undefined): (OnItsWay & { readonly way: Way }) | undefined {
@@ -85,7 +92,10 @@ function turned(bytes: Uint8Array): Uint8Array {
   const transport = ip + ((bytes[ip] ?? 0) & 0x0f) * 4;
   out.set(bytes.subarray(ip + 12, ip + 16), ip + 16);
   out.set(bytes.subarray(ip + 16, ip + 20), ip + 12);
-  if (transport + 4 <= bytes.length) {
+  if (bytes[ip + 9] === ICMP) {
+    // A request becomes a reply, whose identifier stays.
+    if (transport < bytes.length && bytes[transport] === ICMP_ECHO) out[transport] = 0;
+  } else if (transport + 4 <= bytes.length) {
     out.set(bytes.subarray(transport, transport + 2), transport + 2);
     out.set(bytes.subarray(transport + 2, transport + 4), transport);
   }
@@ -94,10 +104,17 @@ function turned(bytes: Uint8Array): Uint8Array {
 
 const isIpv6 = (bytes: Uint8Array): boolean => (bytes[ETHERNET] ?? 0) >> 4 === 6;
 
-function prepare(stage: Stage, step: Exclude<Step, PacketStep>): void {
-  if (step.do === 'pod') stage.pod(step.name, { generation: step.generation, selects: step.selects });
+function prepare(stage: Stage, step: Preparation): void {
+  if (step.do === 'pod') stage.pod(step.name, { generation: step.generation, selects: step.selects, alsoSelects: step.alsoSelects ?? 0 });
+  else if (step.do === 'range') stage.range(step.name, ...step.ports, step.firstPort, step.protocol);
   else if (step.do === 'path') stage.path(step.spi, step.si, step.backends, { failurePolicy: step.failurePolicy });
-  else stage.selects(step.name, step.spi, step.si, { cidr: [...step.cidr], protocol: step.protocol, port: step.port });
+  else
+    stage.selects(step.name, step.spi, step.si, {
+      cidr: [...step.cidr],
+      protocol: step.protocol,
+      port: step.port,
+      foundAs: step.foundAs ?? step.cidr[1],
+    });
 }
 
 type Totals = ReturnType<Stage['totals']>;

@@ -2,9 +2,10 @@
 
 import fc from 'fast-check';
 import { CAST, type Name } from '../../datapath/cast.js';
+import { ENDPOINT_FLAG, ENDPOINT_SELECTS } from '../../maps/index.js';
 
 export type Step =
-  | { readonly do: 'pod'; readonly name: Name; readonly generation: number; readonly selects: boolean }
+  | { readonly do: 'pod'; readonly name: Name; readonly generation: number; readonly selects: boolean; readonly alsoSelects?: number }
   | {
       readonly do: 'select';
       readonly name: Name;
@@ -13,6 +14,15 @@ export type Step =
       readonly cidr: readonly [string, number];
       readonly protocol: number;
       readonly port: number;
+      readonly foundAs?: number | undefined;
+    }
+  /** Ports that are selected under another. */
+  | {
+      readonly do: 'range';
+      readonly name: Name;
+      readonly protocol: number;
+      readonly ports: readonly [port: number, bits: number];
+      readonly firstPort: number;
     }
   | { readonly do: 'path'; readonly spi: number; readonly si: number; readonly backends: readonly Name[]; readonly failurePolicy: number }
   | { readonly do: 'packet'; readonly name: Name; readonly way: Way; readonly packet: Draft }
@@ -29,7 +39,8 @@ export type Way = 'sends' | 'receives';
 export interface Draft {
   readonly from: string;
   readonly to: string;
-  readonly protocol: 'tcp' | 'udp' | 'icmp';
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'sctp' | 'gre';
+  readonly icmpType: number;
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly tcpFlags: number;
@@ -88,7 +99,8 @@ const wrap: fc.Arbitrary<Wrap> = fc.record({
 const packet: fc.Arbitrary<Draft> = fc.record({
   from: address,
   to: address,
-  protocol: fc.constantFrom('tcp', 'udp', 'udp', 'icmp'),
+  protocol: fc.constantFrom('tcp', 'tcp', 'udp', 'udp', 'udp', 'icmp', 'sctp', 'gre'),
+  icmpType: fc.constantFrom(8, 8, 0, 3),
   sourcePort: port,
   destinationPort: port,
   tcpFlags: fc.constantFrom(0x02, 0x10, 0x12, 0x18, 0x04),
@@ -110,6 +122,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       name: pods,
       generation: fc.integer({ min: 1, max: 3 }),
       selects: fc.boolean(),
+      alsoSelects: fc.constantFrom(0, ENDPOINT_FLAG.selectsRanges, ENDPOINT_FLAG.selectsAnyProtocol, ENDPOINT_SELECTS.egress),
     }),
   },
   {
@@ -120,8 +133,31 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       spi,
       si: fc.constantFrom(1, 2),
       cidr,
-      protocol: fc.constantFrom(6, 17),
+      protocol: fc.constantFrom(6, 6, 17, 17, 0, 1, 47, 132),
       port: fc.constantFrom(0, 80, 443),
+      foundAs: fc.constantFrom(undefined, undefined, 0, 16, 32),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('select' as const),
+      name: pods,
+      spi: fc.constant(0),
+      si: fc.constant(0),
+      cidr,
+      protocol: fc.constantFrom(6, 17, 0),
+      port: fc.constantFrom(0, 80, 443),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('range' as const),
+      name: pods,
+      protocol: fc.constantFrom(6, 17, 132),
+      ports: fc.constantFrom<readonly [number, number]>([0, 0], [256, 8], [443, 16], [4000, 11], [0x8000, 1]),
+      firstPort: fc.constantFrom(0, 80, 443),
     }),
   },
   {
