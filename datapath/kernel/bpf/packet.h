@@ -95,35 +95,39 @@ static __always_inline bool is_tcp_or_udp(__u8 protocol)
 }
 
 /*
- * The ports of what is neither TCP nor UDP. SCTP has them where UDP has; of an ICMP echo the
- * identifier stands for both, so that the reply finds the flow of its request; others have none.
+ * The ports of what is neither TCP nor UDP, from its header at `offset` of the frame, with `length`
+ * bytes of the packet left. SCTP has them where UDP has; of an ICMP echo the identifier stands for
+ * both, so that the reply finds the flow of its request; others have none.
+ *
+ * Result, source and destination port in one number: a pointer would keep the callers' packets out of
+ * registers.
  */
-static __noinline int parse_other(struct __sk_buff *skb, __u32 offset, struct packet *packet)
+static __noinline __u64 parse_other(struct __sk_buff *skb, __u32 offset, __u32 length, __u8 protocol)
 {
-	__u32 transport_offset;
+	enum parse_result result = PARSE_OK;
+	__be16 source = 0, destination = 0;
 	__u8 *transport;
 
-	if (!packet)
-		return PARSE_MALFORMED;
-	if (packet->fragment == FRAGMENT_LATER || (packet->protocol != IPPROTO_SCTP && packet->protocol != IPPROTO_ICMP))
-		return PARSE_OK;
-	if (packet->length < packet->header_length + (packet->protocol == IPPROTO_SCTP ? SCTP_HEADER_LENGTH : ICMP_HEADER_LENGTH))
-		return PARSE_SHORT;
-	transport_offset = offset + packet->header_length;
-	if (ensure(skb, transport_offset + ICMP_HEADER_LENGTH))
-		return PARSE_SHORT;
-	transport = frame_start(skb) + transport_offset;
+	if (protocol != IPPROTO_SCTP && protocol != IPPROTO_ICMP)
+		goto out;
+	result = PARSE_SHORT;
+	if (length < (protocol == IPPROTO_SCTP ? SCTP_HEADER_LENGTH : ICMP_HEADER_LENGTH) ||
+	    ensure(skb, offset + ICMP_HEADER_LENGTH))
+		goto out;
+	transport = frame_start(skb) + offset;
 	if ((void *)transport + ICMP_HEADER_LENGTH > frame_end(skb))
-		return PARSE_SHORT;
-	if (packet->protocol == IPPROTO_SCTP) {
-		packet->source_port = *(__be16 *)transport;
-		packet->destination_port = *(__be16 *)(transport + 2);
-		return PARSE_OK;
+		goto out;
+	result = PARSE_OK;
+	if (protocol == IPPROTO_SCTP) {
+		source = *(__be16 *)transport;
+		destination = *(__be16 *)(transport + 2);
+	} else if (transport[0] == ICMP_TYPE_ECHO || transport[0] == ICMP_TYPE_ECHO_REPLY) {
+		source = destination = *(__be16 *)(transport + ICMP_ID_OFFSET);
+	} else {
+		result = PARSE_UNTRACKED;
 	}
-	if (transport[0] != ICMP_TYPE_ECHO && transport[0] != ICMP_TYPE_ECHO_REPLY)
-		return PARSE_UNTRACKED;
-	packet->source_port = packet->destination_port = *(__be16 *)(transport + ICMP_ID_OFFSET);
-	return PARSE_OK;
+out:
+	return (__u64)result << 32 | (__u32)source << 16 | destination;
 }
 
 /*
@@ -167,8 +171,16 @@ static __always_inline enum parse_result parse_ipv4(struct __sk_buff *skb, __u32
 	                   : fragment & IP_MORE_FRAGMENTS ? FRAGMENT_FIRST
 	                                                  : FRAGMENT_NONE;
 
-	if (!is_tcp_or_udp(packet->protocol))
-		return parse_other(skb, offset, packet);
+	if (!is_tcp_or_udp(packet->protocol)) {
+		__u64 found;
+
+		if (packet->fragment == FRAGMENT_LATER)
+			return PARSE_OK;
+		found = parse_other(skb, offset + header_length, packet->length - header_length, packet->protocol);
+		packet->source_port = (__u32)found >> 16;
+		packet->destination_port = (__u16)found;
+		return found >> 32;
+	}
 	if (packet->fragment == FRAGMENT_LATER)
 		return PARSE_OK;
 
