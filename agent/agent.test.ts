@@ -45,10 +45,16 @@ const selector = (name: string, from: string, chainName: string): Selector => ({
   chain: chainName,
   namespaceSelector: SELECT_EVERYTHING,
   podSelector: labelled(from),
-  cidr: parseCidr('0.0.0.0/0'),
-  ports: [
-    { protocol: 6, port: 0 },
-    { protocol: 17, port: 0 },
+  rules: [
+    {
+      direction: 'egress',
+      cidr: parseCidr('0.0.0.0/0'),
+      except: [],
+      ports: [
+        { protocol: 6, port: 0, lastPort: 0 },
+        { protocol: 17, port: 0, lastPort: 0 },
+      ],
+    },
   ],
   resource: { kind: 'TrafficSelector', metadata: { name } },
 });
@@ -310,8 +316,9 @@ describe('the agent', () => {
   it('keeps a selector that exceeds the capacity out, whole, and says where', async () => {
     const { start, tell, maps, logged } = cluster(createMemoryStore({ sfcselect: 16 }));
     const agent = start();
-    const ports = Array.from({ length: 15 }, (_, index) => ({ protocol: 6, port: index + 1 }));
-    const big = { ...selector('many', 'proxy', 'firewall'), ports };
+    const ports = Array.from({ length: 15 }, (_, index) => ({ protocol: 6, port: index + 1, lastPort: index + 1 }));
+    const rules = [{ direction: 'egress' as const, cidr: parseCidr('0.0.0.0/0'), except: [], ports }];
+    const big = { ...selector('many', 'proxy', 'firewall'), rules };
     tell(agent, { ...walkthrough, selectors: [...walkthrough.selectors, big] });
     await eventually(() => expect(agent.status().reconcile.error).toContain('selector many: sfcselect is full'));
     expect(agent.selectors().map(({ entries, conditions }) => [entries, conditions[1]?.reason])).toEqual([
@@ -323,7 +330,7 @@ describe('the agent', () => {
     expect(logged.some((message) => message.startsWith('selector many'))).toBe(true);
   });
 
-  it('names a conflict on the selector that lost', async () => {
+  it('names a conflict on both selectors', async () => {
     const { start, tell } = cluster();
     const agent = start();
     tell(agent, { ...walkthrough, selectors: [...walkthrough.selectors, selector('rival', 'vpn', 'proxy')] });
@@ -332,7 +339,15 @@ describe('the agent', () => {
     expect(rival?.conditions[2]).toMatchObject({
       type: 'Conflicted',
       status: 'True',
+      reason: 'LostToOther',
       message: expect.stringContaining('vpn-to-firewall wins'),
+    });
+    const winner = agent.selectors().find(({ name }) => name === 'vpn-to-firewall');
+    expect(winner?.conditions[2]).toMatchObject({
+      type: 'Conflicted',
+      status: 'True',
+      reason: 'WonOverOther',
+      message: expect.stringContaining('wins over rival'),
     });
   });
 

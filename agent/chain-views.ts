@@ -17,7 +17,7 @@ import {
   serviceIndex,
 } from '../policy/index.js';
 import { serviceKey } from './intent.js';
-import { type Observed, pathNumber } from './reconciler/index.js';
+import { type Observed, pathNumber, sameSelection } from './reconciler/index.js';
 import type { RoundState } from './state.js';
 import type { ChainView, ConditionView, EndpointView, InstanceView, SelectorView, ServiceFunctionView, ServiceView } from './view.js';
 
@@ -148,11 +148,17 @@ function selectorProgrammed(
 }
 
 function conflicted(state: RoundState, name: string): ConditionView {
-  const lost = state.compiled.conflicts.filter(({ losers }) => losers.some(({ selector }) => selector === name));
-  const first = lost[0];
+  const { conflicts } = state.compiled;
+  const lost = conflicts.filter(({ losers }) => losers.some(({ selector }) => selector === name));
+  const won = conflicts.filter(({ winner }) => winner.selector === name);
+  const [first] = [...lost, ...won];
   if (first === undefined) return condition('Conflicted', false, 'NoConflict', '');
-  const more = lost.length > 1 ? ` (and ${lost.length - 1} more)` : '';
-  return condition('Conflicted', true, 'LostToOther', `${first.pod}, ${first.what}: ${first.winner.selector} wins; ${first.rule}${more}`);
+  const count = lost.length + won.length;
+  const more = count > 1 ? ` (and ${count - 1} more)` : '';
+  const where = `${first.pod}, ${first.what}`;
+  if (lost.length > 0) return condition('Conflicted', true, 'LostToOther', `${where}: ${first.winner.selector} wins; ${first.rule}${more}`);
+  const losers = first.losers.map(({ selector }) => selector).join(', ');
+  return condition('Conflicted', true, 'WonOverOther', `${where}: wins over ${losers}; ${first.rule}${more}`);
 }
 
 export function selectorViews(state: RoundState, observed: Observed, node: string): SelectorView[] {
@@ -160,7 +166,8 @@ export function selectorViews(state: RoundState, observed: Observed, node: strin
   const present = new Map<string, number>();
   for (const [text, { selector, value }] of state.target.selects) {
     wanted.set(selector, (wanted.get(selector) ?? 0) + 1);
-    if (observed.selects.get(text)?.value.path === value.path) present.set(selector, (present.get(selector) ?? 0) + 1);
+    const there = observed.selects.get(text)?.value;
+    if (there !== undefined && sameSelection(there, value)) present.set(selector, (present.get(selector) ?? 0) + 1);
   }
   return state.world.selectors.map((selector) => {
     const pods = selectedPods(state.world, selector)

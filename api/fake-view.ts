@@ -15,6 +15,7 @@ import {
   PATH_FLAG,
   PEER_FLAG,
   PEER_STATIC_BITS,
+  PORTS_STATIC_BITS,
   SELECT_FLAG,
   SELECT_STATIC_BITS,
 } from '../maps/index.js';
@@ -28,9 +29,29 @@ function entry<N extends MapName>(_map: N, key: MapRecords[N]['key'], value: Map
   return formatEntry(key, value);
 }
 
-export function selectEntry(endpoint: number, protocol: number, port: number, address: readonly number[], prefix: number, path = 0x101) {
-  const key = { endpoint, protocol, port, family: FAMILY.ipv4, flags: SELECT_FLAG.egress, address: mapAddress(...address) };
-  return entry('sfcselect', { ...key, prefix_len: SELECT_STATIC_BITS + prefix }, { cidr_prefix_len: prefix, path });
+export interface SelectSettings {
+  readonly path?: number;
+  readonly lastPort?: number;
+  readonly ingress?: boolean;
+}
+
+export function selectEntry(
+  endpoint: number,
+  protocol: number,
+  port: number,
+  address: readonly number[],
+  prefix: number,
+  { path = 0x101, lastPort = port, ingress = false }: SelectSettings = {},
+): MapEntryView {
+  const flags = ingress ? 0 : SELECT_FLAG.egress;
+  const key = { endpoint, protocol, port, family: FAMILY.ipv4, flags, address: mapAddress(...address) };
+  return entry('sfcselect', { ...key, prefix_len: SELECT_STATIC_BITS + prefix }, { cidr_prefix_len: prefix, last_port: lastPort, path });
+}
+
+/** Ports of what the endpoint sends over TCP. */
+export function portsEntry(endpoint: number, port: number, bits: number, firstPort: number): MapEntryView {
+  const key = { prefix_len: PORTS_STATIC_BITS + bits, endpoint, flags: SELECT_FLAG.egress, protocol: 6, port };
+  return entry('sfcports', key, { first_port: firstPort });
 }
 
 export function pathEntry(path: number, address: readonly number[], slots = 251, base = 0): MapEntryView {

@@ -47,7 +47,7 @@ export function select(maps: TypedMaps, count: number): void {
   const add = (address: Uint8Array, length: number, port: number) =>
     maps.sfcselect.set(
       { prefix_len: 64 + length, endpoint: VPN, family: 1, flags: 1, port, protocol: 6, address },
-      { cidr_prefix_len: length, path: 0x101 },
+      { cidr_prefix_len: length, last_port: port, path: 0x101 },
     );
   add(bytesOf('203.0.113.0'), 24, 0);
   for (let n = 1; n < count; n++) {

@@ -2,7 +2,17 @@
 
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { affinityEntry, backendEntry, fakeView, flowEntry, MAP_VIEWS, PROBLEM, pathEntry, selectEntry } from '../api/fake-view.js';
+import {
+  affinityEntry,
+  backendEntry,
+  fakeView,
+  flowEntry,
+  MAP_VIEWS,
+  PROBLEM,
+  pathEntry,
+  portsEntry,
+  selectEntry,
+} from '../api/fake-view.js';
 import { MAP_NAMES } from '../maps/index.js';
 import { fakeNode } from './fake-node.js';
 
@@ -19,6 +29,28 @@ describe('the maps', () => {
 3783, egress, 0/TCP, 10.0.2.12/32           /32 (1, 1)
 PATH      SERVICE FUNCTION ADDRESS
 (1, 1)    10.4.10.124
+`,
+    );
+  });
+
+  it('ranges, exceptions, other protocols and what is received are listed in their place', async () => {
+    const selects = [
+      selectEntry(3783, 6, 8500, [10, 0, 2, 12], 32, { path: 0x201 }),
+      selectEntry(3783, 6, 8000, [10, 0, 2, 12], 32, { lastPort: 8999 }),
+      selectEntry(3783, 17, 0, [10, 0, 0, 0], 8, { path: 0 }),
+      selectEntry(3783, 0, 0, [10, 0, 2, 12], 32, { ingress: true }),
+    ];
+    const ports = [portsEntry(3783, 8512, 10, 8000), portsEntry(3783, 8500, 16, 0)];
+    await serve({ entries: (map) => (map === 'sfcselect' ? selects : ports) });
+    expect((await printed('bpf sfcselect list')) + (await printed('bpf sfcports list'))).toBe(
+      `SELECTOR                                    PATH
+3783, egress, 0/UDP, 10.0.0.0/8             -
+3783, egress, 8000-8999/TCP, 10.0.2.12/32   /32 (1, 1)
+3783, egress, 8500/TCP, 10.0.2.12/32        /32 (2, 1)
+3783, ingress, 0/Any, 10.0.2.12/32          /32 (1, 1)
+PORTS                                       RANGE FROM
+3783, egress, 8500/TCP                      -
+3783, egress, 8512-8575/TCP                 8000
 `,
     );
   });

@@ -19,7 +19,7 @@ const family = fc.constantFrom(FAMILY.ipv4, FAMILY.ipv6);
 const address = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const u16 = fc.integer({ min: 0, max: 0xffff });
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
-const protocol = fc.constantFrom(1, 6, 17, 58, 132, 253);
+const protocol = fc.constantFrom(0, 1, 6, 17, 58, 132, 253);
 
 function cells(map: 'sfcselect' | 'sfcflow', entry: ReturnType<typeof formatEntry>): Record<string, string | number> {
   return Object.fromEntries(mapListing(map, [entry], 0).columns.map(({ title, value }) => [title, value(entry)]));
@@ -37,7 +37,7 @@ describe('the columns of any entry', () => {
       address,
     });
     fc.assert(
-      fc.property(key, fc.record({ cidr_prefix_len: fc.integer({ min: 0, max: 128 }), path: u32 }), (select, value) => {
+      fc.property(key, fc.record({ cidr_prefix_len: fc.integer({ min: 0, max: 128 }), last_port: u16, path: u32 }), (select, value) => {
         const { selector, path } = formatSelector(select, value);
         expect(cells('sfcselect', formatEntry(select, value))).toEqual({ SELECTOR: selector, PATH: path });
       }),

@@ -6,11 +6,13 @@ import {
   FAMILY,
   FLOW_FLAG,
   FLOW_ROLE,
+  formatPorts,
   formatProtocol,
   formatTcpState,
   type MapName,
   PEER_FLAG,
   PEER_STATIC_BITS,
+  PORTS_STATIC_BITS,
   REASONS,
   SELECT_FLAG,
   SELECT_STATIC_BITS,
@@ -34,10 +36,19 @@ const has = (entry: MapEntryView, flag: number) => (number(entry, 'flags') & fla
 const label = (title: string, name: string): Column<MapEntryView> => ({ title, value: (entry) => text(entry, name) });
 const field = (title: string, name: string): Column<MapEntryView> => ({ title, value: (entry) => entry[name] ?? '' });
 
+const direction = (entry: MapEntryView) => (has(entry, SELECT_FLAG.egress) ? 'egress' : 'ingress');
+
 function selector(entry: MapEntryView): string {
-  const direction = has(entry, SELECT_FLAG.egress) ? 'egress' : 'ingress';
   const cidr = `${text(entry, 'address')}/${number(entry, 'prefix_len') - SELECT_STATIC_BITS}`;
-  return `${text(entry, 'endpoint')}, ${direction}, ${text(entry, 'port')}/${formatProtocol(number(entry, 'protocol'))}, ${cidr}`;
+  const ports = formatPorts(number(entry, 'protocol'), number(entry, 'port'), number(entry, 'last_port'));
+  return `${text(entry, 'endpoint')}, ${direction(entry)}, ${ports}, ${cidr}`;
+}
+
+/** Ports that an entry of `sfcports` covers: `3783, egress, 8000-8063/TCP`. */
+function portPrefix(entry: MapEntryView): string {
+  const first = number(entry, 'port');
+  const last = first + 2 ** (16 - (number(entry, 'prefix_len') - PORTS_STATIC_BITS)) - 1;
+  return `${text(entry, 'endpoint')}, ${direction(entry)}, ${formatPorts(number(entry, 'protocol'), first, last)}`;
 }
 
 /** One side of a flow; its opener is side `a` when the flow says so. */
@@ -53,14 +64,22 @@ function nextHop(entry: MapEntryView): string {
   return has(entry, FLOW_FLAG.resolved) ? '' : '?';
 }
 
-/** `(0, 0)` is no path. */
-const path = (entry: MapEntryView, name: string) => (text(entry, name) === '(0, 0)' ? '' : text(entry, name));
+const NO_PATH = '(0, 0)';
+const path = (entry: MapEntryView, name: string) => (text(entry, name) === NO_PATH ? '' : text(entry, name));
 const ROLES = new Map<number, string>(Object.entries(FLOW_ROLE).map(([name, value]) => [value, name]));
 
-function selects(entry: MapEntryView): string {
-  const ports = [has(entry, ENDPOINT_FLAG.selectsAllPorts) ? ['all ports'] : [], has(entry, ENDPOINT_FLAG.selectsPorts) ? ['ports'] : []];
-  return ports.flat().join(', ');
-}
+const SELECTS: readonly (readonly [flag: number, words: string])[] = [
+  [ENDPOINT_FLAG.selectsAllPorts, 'all ports'],
+  [ENDPOINT_FLAG.selectsPorts, 'ports'],
+  [ENDPOINT_FLAG.selectsRanges, 'ranges'],
+  [ENDPOINT_FLAG.selectsAnyProtocol, 'other protocols'],
+  [ENDPOINT_FLAG.ingressAllPorts, 'ingress all ports'],
+  [ENDPOINT_FLAG.ingressPorts, 'ingress ports'],
+  [ENDPOINT_FLAG.ingressRanges, 'ingress ranges'],
+  [ENDPOINT_FLAG.ingressAnyProtocol, 'ingress other protocols'],
+];
+
+const selects = (entry: MapEntryView) => SELECTS.flatMap(([flag, words]) => (has(entry, flag) ? [words] : [])).join(', ');
 
 /** A slot of `metrics` is reason * 2 + direction. */
 const reason = (entry: MapEntryView) => REASONS.find(({ number: reasonNumber }) => reasonNumber === number(entry, 'slot') >> 1);
@@ -75,9 +94,19 @@ function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
     sfcselect: {
       columns: [
         { title: 'SELECTOR', value: selector, width: 42 },
-        { title: 'PATH', value: (entry) => `/${text(entry, 'cidr_prefix_len')} ${text(entry, 'path')}` },
+        {
+          title: 'PATH',
+          value: (entry) => (text(entry, 'path') === NO_PATH ? '-' : `/${text(entry, 'cidr_prefix_len')} ${text(entry, 'path')}`),
+        },
       ],
       order: [(entry) => number(entry, 'endpoint'), selector],
+    },
+    sfcports: {
+      columns: [
+        { title: 'PORTS', value: portPrefix, width: 42 },
+        { title: 'RANGE FROM', value: (entry) => (number(entry, 'first_port') === 0 ? '-' : text(entry, 'first_port')) },
+      ],
+      order: [(entry) => number(entry, 'endpoint'), portPrefix],
     },
     sfcpath: {
       columns: [{ ...field('PATH', 'path'), width: 8 }, field('SERVICE FUNCTION ADDRESS', 'service_address')],

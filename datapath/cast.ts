@@ -38,24 +38,32 @@ export const bytesOf = (text: string): Uint8Array => {
 export interface Segment {
   readonly from: string;
   readonly to: string;
-  readonly protocol?: 'tcp' | 'udp' | 'icmp';
+  /** `gre` stands for those that have no ports. */
+  readonly protocol?: 'tcp' | 'udp' | 'icmp' | 'sctp' | 'gre';
   readonly sourcePort?: number;
   readonly destinationPort?: number;
   readonly payload?: string;
   readonly tos?: number;
+  /** ICMP type; 8 (echo request) by default. Of an echo, `sourcePort` is the identifier. */
+  readonly icmpType?: number;
   /** TCP flags; PSH and ACK by default. */
   readonly tcpFlags?: number;
   /** Flags and offset field of the IPv4 header. */
   readonly fragment?: number;
 }
 
-const PROTOCOL = { icmp: 1, tcp: 6, udp: 17 } as const;
+const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, gre: 47, sctp: 132 } as const;
+/** Bytes of the transport header. */
+const HEADER = { icmp: 8, tcp: 20, udp: 8, gre: 4, sctp: 12 } as const;
 
 /** An Ethernet frame with one IPv4 packet. */
 export function frame(segment: Segment): Uint8Array {
   const { protocol = 'udp', sourcePort = 4000, destinationPort = 80, payload = 'hello' } = segment;
-  const transport = Buffer.alloc((protocol === 'tcp' ? 20 : 8) + payload.length);
-  if (protocol !== 'icmp') {
+  const transport = Buffer.alloc(HEADER[protocol] + payload.length);
+  if (protocol === 'icmp') {
+    transport.writeUInt8(segment.icmpType ?? 8, 0);
+    transport.writeUInt16BE(sourcePort, 4);
+  } else if (protocol !== 'gre') {
     transport.writeUInt16BE(sourcePort, 0);
     transport.writeUInt16BE(destinationPort, 2);
   }
@@ -166,6 +174,7 @@ export abstract class Stage {
     clearMap(this.maps.sfcflow);
     clearMap(this.maps.sfcaffinity);
     clearMap(this.maps.sfcselect);
+    clearMap(this.maps.sfcports);
     clearMap(this.maps.sfcpath);
     clearMap(this.maps.endpoint);
     this.policyChanged();
@@ -178,8 +187,11 @@ export abstract class Stage {
   }
 
   /** Puts a pod on stage: it sends and receives until the next is put there. */
-  pod(name: Name, settings: { id?: number; generation?: number; selects?: boolean | 'all-ports' | 'ports'; ipv4?: boolean } = {}): this {
-    const { selects = false, ipv4 = true } = settings;
+  pod(
+    name: Name,
+    settings: { id?: number; generation?: number; selects?: boolean | 'all-ports' | 'ports'; alsoSelects?: number; ipv4?: boolean } = {},
+  ): this {
+    const { selects = false, alsoSelects = 0, ipv4 = true } = settings;
     this.onStage = name;
     this.maps.endpoint.set(
       { ifindex: this.interfaceOf(name) },
@@ -188,7 +200,8 @@ export abstract class Stage {
         flags:
           (ipv4 ? ENDPOINT_FLAG.ipv4 : 0) |
           (selects === true || selects === 'all-ports' ? ENDPOINT_FLAG.selectsAllPorts : 0) |
-          (selects === true || selects === 'ports' ? ENDPOINT_FLAG.selectsPorts : 0),
+          (selects === true || selects === 'ports' ? ENDPOINT_FLAG.selectsPorts : 0) |
+          alsoSelects,
         mtu: 1500,
         generation: settings.generation ?? 1,
         ipv4: ipv4 ? bytesOf(CAST[name]).slice(0, 4) : new Uint8Array(4),
@@ -265,14 +278,22 @@ export abstract class Stage {
     return this;
   }
 
-  /** What a pod is selected for. */
-  selects(name: Name, spi: number, si: number, match: Match = {}): this {
-    this.maps.sfcselect.set(selectKey(name, match), { cidr_prefix_len: match.cidr?.[1] ?? 0, path: spi * 256 + si });
+  /** What a pod is selected for; with path 0, an exception. `foundAs` is the prefix length that the entry is compared by. */
+  selects(name: Name, spi: number, si: number, match: Match & { lastPort?: number; foundAs?: number } = {}): this {
+    const { foundAs = match.cidr?.[1] ?? 0, port = 0, lastPort = port } = match;
+    this.maps.sfcselect.set(selectKey(name, match), { cidr_prefix_len: foundAs, last_port: lastPort, path: spi * 256 + si });
     return this;
   }
 
   unselects(name: Name, match: Match = {}): this {
     this.maps.sfcselect.delete(selectKey(name, match));
+    return this;
+  }
+
+  /** Ports of a pod that `sfcselect` holds under another: all that share the first `bits` of `port`. */
+  range(name: Name, port: number, bits: number, firstPort: number, protocol = 17): this {
+    const endpoint = Object.keys(CAST).indexOf(name) + 1;
+    this.maps.sfcports.set({ prefix_len: 32 + bits, endpoint, flags: 1, protocol, port }, { first_port: firstPort });
     return this;
   }
 

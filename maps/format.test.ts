@@ -39,14 +39,26 @@ const value: SfcflowValue = {
 
 it('a selector reads as the walkthrough prints it', () => {
   const select = { prefix_len: 96, endpoint: 3783, family: 1, flags: 1, port: 0, protocol: 6, address: address(10, 0, 2, 12) };
-  expect(formatSelector(select, { cidr_prefix_len: 32, path: 0x101 })).toEqual({
+  expect(formatSelector(select, { cidr_prefix_len: 32, last_port: 0, path: 0x101 })).toEqual({
     selector: '3783, egress, 0/TCP, 10.0.2.12/32',
     path: '/32 (1, 1)',
   });
   const dns = { ...select, prefix_len: 64 + 32, family: 2, port: 53, protocol: 17, address: address(0x20, 0x01, 0x0d, 0xb8) };
-  expect(formatSelector(dns, { cidr_prefix_len: 32, path: 0xffffffff })).toEqual({
+  expect(formatSelector(dns, { cidr_prefix_len: 32, last_port: 53, path: 0xffffffff })).toEqual({
     selector: '3783, egress, 53/UDP, 2001:db8::/32',
     path: '/32 (16777215, 255)',
+  });
+});
+
+it('a selector of a range shows both ends, one of any protocol says so, and an exception leads nowhere', () => {
+  const select = { prefix_len: 96, endpoint: 3783, family: 1, flags: 1, port: 8000, protocol: 6, address: address(10, 0, 2, 12) };
+  expect(formatSelector(select, { cidr_prefix_len: 32, last_port: 8999, path: 0x101 }).selector).toBe(
+    '3783, egress, 8000-8999/TCP, 10.0.2.12/32',
+  );
+  const any = { ...select, prefix_len: 72, flags: 0, port: 0, protocol: 0, address: address(10) };
+  expect(formatSelector(any, { cidr_prefix_len: 0, last_port: 0, path: 0 })).toEqual({
+    selector: '3783, ingress, 0/Any, 10.0.0.0/8',
+    path: '-',
   });
 });
 

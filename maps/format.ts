@@ -42,13 +42,19 @@ export function formatAddressPort(bytes: Uint8Array, family: number, port: numbe
   return family === FAMILY.ipv6 ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** The two columns of `sfc bpf sfcselect list`: `3783, egress, 0/TCP, 10.0.2.12/32` and `/32 (1, 1)`. */
+/** `0/TCP`, `53/UDP`, `8000-8999/TCP`, `0/Any`: protocol and ports of a selection; port 0 is all of them. */
+export function formatPorts(protocol: number, first: number, last: number): string {
+  const ports = last > first ? `${first}-${last}` : first;
+  return `${ports}/${protocol === 0 ? 'Any' : formatProtocol(protocol)}`;
+}
+
+/** The two columns of `sfc bpf sfcselect list`: `3783, egress, 0/TCP, 10.0.2.12/32` and `/32 (1, 1)`, `-` where nothing selects. */
 export function formatSelector(key: SfcselectKey, value: SfcselectValue): { readonly selector: string; readonly path: string } {
   const direction = (key.flags & SELECT_FLAG.egress) !== 0 ? 'egress' : 'ingress';
   const cidr = `${formatMapAddress(key.address, key.family)}/${key.prefix_len - SELECT_STATIC_BITS}`;
   return {
-    selector: `${key.endpoint}, ${direction}, ${key.port}/${formatProtocol(key.protocol)}, ${cidr}`,
-    path: `/${value.cidr_prefix_len} ${formatPath(value.path)}`,
+    selector: `${key.endpoint}, ${direction}, ${formatPorts(key.protocol, key.port, value.last_port)}, ${cidr}`,
+    path: value.path === 0 ? '-' : `/${value.cidr_prefix_len} ${formatPath(value.path)}`,
   };
 }
 

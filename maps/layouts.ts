@@ -68,6 +68,8 @@ export interface MapSpec {
 
 /** Bits before the address in an `sfcselect` key: they always match in full. */
 export const SELECT_STATIC_BITS = 64;
+/** Bits before the port in an `sfcports` key. */
+export const PORTS_STATIC_BITS = 32;
 /** Bits before the address in a `peer` key: family and padding. */
 export const PEER_STATIC_BITS = 32;
 
@@ -81,11 +83,24 @@ export const ENDPOINT_FLAG = {
   ipv4: 1,
   /** `ipv6` holds the endpoint's address. */
   ipv6: 2,
-  /** At least one selector of all ports names this endpoint. */
+  /** What it sends is selected by at least one entry of all ports of a protocol. */
   selectsAllPorts: 4,
-  /** At least one selector of an exact port names this endpoint. */
+  /** … of a port or a range of ports. */
   selectsPorts: 8,
+  /** … of a range of ports: `sfcports` tells which. */
+  selectsRanges: 16,
+  /** … of any protocol, or of one that is neither TCP nor UDP. */
+  selectsAnyProtocol: 32,
+  /** The same four of what it receives. */
+  ingressAllPorts: 64,
+  ingressPorts: 128,
+  ingressRanges: 256,
+  ingressAnyProtocol: 512,
 } as const;
+
+/** The flags of what is selected, by direction; those of ingress are those of egress, shifted. */
+export const ENDPOINT_SELECTS = { egress: 0x3c, ingress: 0x3c0 } as const;
+export const ENDPOINT_INGRESS_SHIFT = 4;
 
 export const PATH_FLAG = {
   /** Session affinity: a client, which is the inner source address alone, stays with its backend. */
@@ -148,17 +163,32 @@ const selectKey = layout('sfcselect_key', 4, [
   ['prefix_len', 'u32', 'bits that count, from `endpoint` on (64 + the CIDR prefix length)'],
   ['endpoint', 'u16', 'endpoint id'],
   ['family', 'u8', '1 = IPv4, 2 = IPv6'],
-  ['flags', 'u8', 'bit 0 = egress'],
-  ['port', 'be16', 'destination port; 0 = all ports'],
-  ['protocol', 'u8', 'IP protocol number'],
+  ['flags', 'u8', 'bit 0 = egress; clear = ingress'],
+  ['port', 'be16', 'destination port, or the first port of a range; 0 = all ports'],
+  ['protocol', 'u8', 'IP protocol number; 0 = any'],
   ['pad', 'pad1', 'zero'],
-  ['address', 'bytes16', 'destination address'],
+  ['address', 'bytes16', 'address of the other end: destination of egress, source of ingress'],
 ]);
 
 const selectValue = layout('sfcselect_value', 4, [
-  ['cidr_prefix_len', 'u8', 'prefix length of the destination CIDR'],
-  ['pad', 'pad3', 'zero'],
-  ['path', 'be32', 'service path: SPI << 8 | SI'],
+  ['cidr_prefix_len', 'u8', 'prefix length of the CIDR that the selector names; in an exception, that of the one that takes its place'],
+  ['pad', 'pad1', 'zero'],
+  ['last_port', 'be16', 'last port of the range; the port itself for one port, 0 for all ports'],
+  ['path', 'be32', 'service path: SPI << 8 | SI; 0 = nothing selects here (an exception)'],
+]);
+
+const portsKey = layout('sfcports_key', 4, [
+  ['prefix_len', 'u32', 'bits that count, from `endpoint` on (32 + leading bits of the port)'],
+  ['endpoint', 'u16', 'endpoint id'],
+  ['flags', 'u8', 'bit 0 = egress; clear = ingress'],
+  ['protocol', 'u8', 'IP protocol number'],
+  ['port', 'be16', 'destination port, bits behind the prefix zero'],
+  ['pad', 'pad2', 'zero'],
+]);
+
+const portsValue = layout('sfcports_value', 4, [
+  ['first_port', 'be16', 'port under which `sfcselect` holds the range of this port; 0 = under the port itself'],
+  ['pad', 'pad2', 'zero'],
 ]);
 
 const pathKey = layout('sfcpath_key', 4, [['path', 'be32', 'service path: SPI << 8 | SI']]);
@@ -247,7 +277,11 @@ const endpointKey = layout('endpoint_key', 4, [['ifindex', 'u32', "host side of 
 
 const endpointValue = layout('endpoint_value', 4, [
   ['id', 'u16', 'endpoint id, unique on the node, 1..65535'],
-  ['flags', 'u16', 'bit 0 = has IPv4, 1 = has IPv6, 2 = selects all ports, 3 = selects exact ports'],
+  [
+    'flags',
+    'u16',
+    'bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9',
+  ],
   ['mtu', 'u32', "MTU of the pod's interface, bytes"],
   ['generation', 'u32', 'policy generation: changes whenever what is selected here changes'],
   ['ipv4', 'bytes4', "the pod's IPv4 address"],
@@ -280,7 +314,15 @@ export const MAPS = {
     key: selectKey,
     value: selectValue,
     capacity: 16384,
-    doc: 'What is steered: endpoint, direction, protocol, port and destination to a service path.',
+    doc: 'What is steered: endpoint, direction, protocol, port and address to a service path.',
+  },
+  sfcports: {
+    name: 'sfcports',
+    kind: 'lpm-trie',
+    key: portsKey,
+    value: portsValue,
+    capacity: 16384,
+    doc: 'Ranges of ports: from a port to the key that its range has in sfcselect.',
   },
   sfcpath: {
     name: 'sfcpath',

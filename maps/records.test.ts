@@ -9,7 +9,11 @@ type Declared = { readonly [N in keyof MapRecords]: { readonly [Half in 'key' | 
 const declared: Declared = {
   sfcselect: {
     key: { prefix_len: 'uint', endpoint: 'uint', family: 'uint', flags: 'uint', port: 'uint', protocol: 'uint', address: 'bytes' },
-    value: { cidr_prefix_len: 'uint', path: 'uint' },
+    value: { cidr_prefix_len: 'uint', last_port: 'uint', path: 'uint' },
+  },
+  sfcports: {
+    key: { prefix_len: 'uint', endpoint: 'uint', flags: 'uint', protocol: 'uint', port: 'uint' },
+    value: { first_port: 'uint' },
   },
   sfcpath: {
     key: { path: 'uint' },

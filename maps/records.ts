@@ -17,9 +17,21 @@ export type SfcselectKey = {
 
 export type SfcselectValue = {
   readonly cidr_prefix_len: number;
-  /** SPI << 8 | SI. */
+  readonly last_port: number;
+  /** SPI << 8 | SI; 0 in an exception that nothing else covers. */
   readonly path: number;
 };
+
+export type SfcportsKey = {
+  /** PORTS_STATIC_BITS + the number of leading bits of the port. */
+  readonly prefix_len: number;
+  readonly endpoint: number;
+  readonly flags: number;
+  readonly protocol: number;
+  readonly port: number;
+};
+
+export type SfcportsValue = { readonly first_port: number };
 
 export type SfcpathKey = { readonly path: number };
 
@@ -161,6 +173,7 @@ export type MetricsValue = { readonly packets: number; readonly bytes: number };
 /** Key and value type of every map. */
 export interface MapRecords {
   readonly sfcselect: { readonly key: SfcselectKey; readonly value: SfcselectValue };
+  readonly sfcports: { readonly key: SfcportsKey; readonly value: SfcportsValue };
   readonly sfcpath: { readonly key: SfcpathKey; readonly value: SfcpathValue };
   readonly sfcbackend: { readonly key: SfcbackendKey; readonly value: SfcbackendValue };
   readonly sfcaffinity: { readonly key: SfcaffinityKey; readonly value: SfcaffinityValue };

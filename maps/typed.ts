@@ -103,6 +103,7 @@ type Typed<N extends MapName> = TypedMap<MapRecords[N]['key'], MapRecords[N]['va
 /** Every map of a store with its own key and value types. */
 export interface TypedMaps {
   readonly sfcselect: Typed<'sfcselect'>;
+  readonly sfcports: Typed<'sfcports'>;
   readonly sfcpath: Typed<'sfcpath'>;
   readonly sfcbackend: Typed<'sfcbackend'>;
   readonly sfcaffinity: Typed<'sfcaffinity'>;
@@ -129,6 +130,7 @@ export function typedMaps(store: MapStore, hostOrder: ByteOrder = HOST_ORDER): T
   const counters = mapCodecs('metrics', hostOrder);
   return {
     sfcselect: typed('sfcselect'),
+    sfcports: typed('sfcports'),
     sfcpath: typed('sfcpath'),
     sfcbackend: typed('sfcbackend'),
     sfcaffinity: typed('sfcaffinity'),

@@ -1,10 +1,11 @@
 /** From manifests to what one node's maps shall hold. Pure; a conflict is reported, never silently decided. */
 
 import { FAMILY } from '../maps/index.js';
-import type { Address, Cidr, Conflict, DesiredBackend, DesiredPath, DesiredPeer, DesiredSelect, DesiredState, Si, Spi } from './desired.js';
-import { ANY_IPV4, ANY_IPV6 } from './destinations.js';
+import { claimsOf } from './claims.js';
+import type { Address, DesiredBackend, DesiredPath, DesiredPeer, DesiredState, EndpointRef, Si, Spi } from './desired.js';
 import { matchesLabels } from './label-selector.js';
 import { type Instance, placeInstances } from './placement.js';
+import { compileClaims, type EndpointClaim } from './selection.js';
 import type { Chain, Pod, Problem, Selector, ServiceFunction, World } from './world.js';
 
 export interface CompileInput {
@@ -29,8 +30,7 @@ export function podKey(pod: Pick<Pod, 'namespace' | 'name'>): string {
 
 /** Compiles the world for one node. */
 export function compileNode(input: CompileInput): Compiled {
-  const { selects, conflicts, problems } = compileSelectors(input);
-  return { selects, conflicts, problems, paths: compilePaths(input), peers: compilePeers(input.world) };
+  return { ...compileSelectors(input), paths: compilePaths(input), peers: compilePeers(input.world) };
 }
 
 /** Pods that could be steered: placed, addressed, with a network of their own, not finished. */
@@ -108,9 +108,9 @@ function compilePeers(world: World): DesiredPeer[] {
   return world.nodes.flatMap((node) => node.podCidrs.map((cidr) => ({ node: node.name, cidr })));
 }
 
-function compileSelectors(input: CompileInput): Pick<Compiled, 'selects' | 'conflicts' | 'problems'> {
+function compileSelectors(input: CompileInput): Pick<Compiled, 'selects' | 'ports' | 'conflicts' | 'problems'> {
   const problems: Problem[] = [];
-  const claims = new Map<string, DesiredSelect[]>();
+  const claims: EndpointClaim[] = [];
   for (const selector of input.world.selectors) {
     const chain = input.world.chains.find(({ name }) => name === selector.chain);
     if (chain === undefined) {
@@ -119,55 +119,21 @@ function compileSelectors(input: CompileInput): Pick<Compiled, 'selects' | 'conf
     }
     const spi = input.allocations.spiOf(chain.name);
     if (spi === undefined) continue;
-    for (const claim of claimsOf(input, selector, spi, serviceIndex(chain, 0))) {
-      const key = `${claim.endpoint.pod}, ${describe(claim)}`;
-      claims.set(key, [...(claims.get(key) ?? []), claim]);
+    const claimed = claimsOf(selector);
+    for (const endpoint of endpointsOf(input, selector)) {
+      for (const claim of claimed)
+        claims.push({ ...claim, endpoint, spi, si: serviceIndex(chain, 0), selector: selector.name, chain: chain.name });
     }
   }
-  const conflicts: Conflict[] = [];
-  const selects = [...claims.values()].map((rivals) => {
-    // The lower servicePathId wins, as the API documents; selectors of one chain do not conflict.
-    const [winner, ...losers] = rivals.sort((a, b) => a.spi - b.spi || compareText(a.selector, b.selector)) as [
-      DesiredSelect,
-      ...DesiredSelect[],
-    ];
-    const beaten = losers.filter(({ spi }) => spi !== winner.spi);
-    if (beaten.length > 0) conflicts.push(conflict(input.world, winner, beaten));
-    return winner;
-  });
-  return { selects, conflicts, problems };
+  return { ...compileClaims(claims), problems };
 }
 
-function claimsOf(input: CompileInput, selector: Selector, spi: Spi, si: Si): DesiredSelect[] {
-  const cidrs: readonly Cidr[] = selector.cidr === undefined ? [ANY_IPV4, ANY_IPV6] : [selector.cidr];
+/** The selector's pods on this node, as far as they have an endpoint. */
+function endpointsOf(input: CompileInput, selector: Selector): EndpointRef[] {
   return selectedPods(input.world, selector).flatMap((pod) => {
     const id = pod.nodeName === input.node ? input.endpoints.get(podKey(pod)) : undefined;
-    if (id === undefined) return [];
-    return selector.ports.flatMap(({ protocol, port }) =>
-      cidrs.map((cidr) => ({ endpoint: { pod: podKey(pod), id }, protocol, port, cidr, spi, si, selector: selector.name })),
-    );
+    return id === undefined ? [] : [{ pod: podKey(pod), id }];
   });
-}
-
-const PROTOCOL_NAME: Readonly<Record<number, string>> = { 6: 'TCP', 17: 'UDP' };
-
-function describe({ protocol, port, cidr }: DesiredSelect): string {
-  return `egress, ${port}/${PROTOCOL_NAME[protocol] ?? protocol}, ${cidr.text}`;
-}
-
-function conflict(world: World, winner: DesiredSelect, losers: readonly DesiredSelect[]): Conflict {
-  const party = ({ selector, spi }: DesiredSelect) => ({
-    selector,
-    chain: world.selectors.find(({ name }) => name === selector)?.chain ?? '',
-    spi,
-  });
-  return {
-    pod: winner.endpoint.pod,
-    what: describe(winner),
-    winner: party(winner),
-    losers: losers.map(party),
-    rule: 'same endpoint, protocol, port and prefix: the chain with the lower servicePathId wins',
-  };
 }
 
 function missingChain(selector: Selector, chains: readonly Chain[]): Problem {

@@ -4,7 +4,7 @@
  */
 
 import type { Family } from '../maps/index.js';
-import type { InstanceLoss } from './world.js';
+import type { Direction, InstanceLoss } from './world.js';
 
 /** Service path identifier, 24 bits, 1..16777215 (RFC 8300 2.3). */
 export type Spi = number & { readonly __unit: 'SPI' };
@@ -36,15 +36,34 @@ export interface EndpointRef {
 
 export interface DesiredSelect {
   readonly endpoint: EndpointRef;
-  /** 6 = TCP, 17 = UDP. */
+  readonly direction: Direction;
+  /** IP protocol number; 0 = any. */
   readonly protocol: number;
-  /** 0 = all ports. */
+  /** First port; 0 = all ports. */
   readonly port: number;
+  readonly lastPort: number;
   readonly cidr: Cidr;
-  readonly spi: Spi;
-  readonly si: Si;
+  /** Prefix length of the claim that wins here: shorter than that of `cidr` in an exception. */
+  readonly winningPrefix: number;
+  /** 0 in an exception where nothing else is claimed. */
+  readonly spi: Spi | 0;
+  readonly si: Si | 0;
   /** Name of the TrafficSelector that the entry comes from. */
   readonly selector: string;
+  /** Other selectors that this entry is right with only. */
+  readonly together: readonly string[];
+}
+
+/** Ports that share their first `bits` bits, and the port under which `DesiredSelect` has their range; 0 = each under itself. */
+export interface DesiredPorts {
+  readonly endpoint: EndpointRef;
+  readonly direction: Direction;
+  readonly protocol: number;
+  readonly port: number;
+  readonly bits: number;
+  readonly firstPort: number;
+  /** Selectors that made it. */
+  readonly together: readonly string[];
 }
 
 export interface DesiredBackend {
@@ -90,6 +109,7 @@ export interface Conflict {
 
 export interface DesiredState {
   readonly selects: readonly DesiredSelect[];
+  readonly ports: readonly DesiredPorts[];
   readonly paths: readonly DesiredPath[];
   readonly peers: readonly DesiredPeer[];
   readonly conflicts: readonly Conflict[];

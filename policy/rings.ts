@@ -14,7 +14,9 @@ export interface Ring {
 /** Which chain follows which: the last function's pods of one are selected into the other. */
 function joins(world: World): Map<string, Set<string>> {
   const next = new Map<string, Set<string>>();
-  const selected = world.selectors.map((selector) => ({ chain: selector.chain, pods: new Set(selectedPods(world, selector).map(podKey)) }));
+  // Chains join at what a function sends.
+  const senders = world.selectors.filter(({ rules }) => rules.some(({ direction }) => direction === 'egress'));
+  const selected = senders.map((selector) => ({ chain: selector.chain, pods: new Set(selectedPods(world, selector).map(podKey)) }));
   for (const chain of world.chains) {
     const last = chain.serviceFunctions.at(-1);
     if (last === undefined) continue;

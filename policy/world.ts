@@ -40,11 +40,26 @@ export interface Chain {
   readonly resource: Readonly<Record<string, unknown>>;
 }
 
+/** What a pod sends, or what it receives. */
+export type Direction = 'egress' | 'ingress';
+
 export interface PortMatch {
-  /** 6 = TCP, 17 = UDP. */
+  /** IP protocol number; 0 = any, 1 = ICMP of either family. */
   readonly protocol: number;
-  /** 0 = all ports. */
+  /** First port; 0 = all ports. */
   readonly port: number;
+  /** Last port, inclusive; 0 = all ports. */
+  readonly lastPort: number;
+}
+
+/** Packets of one direction. */
+export interface Rule {
+  readonly direction: Direction;
+  /** Where the other end is; undefined: anywhere. */
+  readonly cidr: Cidr | undefined;
+  /** Parts of `cidr` that are not meant; none within another. */
+  readonly except: readonly Cidr[];
+  readonly ports: readonly PortMatch[];
 }
 
 export interface Selector {
@@ -53,9 +68,8 @@ export interface Selector {
   readonly chain: string;
   readonly namespaceSelector: LabelSelector;
   readonly podSelector: LabelSelector;
-  /** undefined: every destination. */
-  readonly cidr: Cidr | undefined;
-  readonly ports: readonly PortMatch[];
+  /** At least one, each of another direction. */
+  readonly rules: readonly Rule[];
   readonly resource: Readonly<Record<string, unknown>>;
 }
 

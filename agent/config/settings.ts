@@ -66,6 +66,7 @@ export const settingsSchema = Type.Object(
     maps: Type.Object(
       {
         sfcselect: entries('sfcselect'),
+        sfcports: entries('sfcports'),
         sfcpath: entries('sfcpath'),
         sfcbackend: entries('sfcbackend'),
         sfcaffinity: entries('sfcaffinity'),

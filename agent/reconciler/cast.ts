@@ -1,15 +1,26 @@
 /** Builders for the reconciler's tests: small targets that read as a story. */
 
-import { FAMILY, PATH_FLAG, PEER_FLAG, PEER_STATIC_BITS, SELECT_FLAG, SELECT_STATIC_BITS, type SfcbackendValue } from '../../maps/index.js';
+import {
+  FAMILY,
+  PATH_FLAG,
+  PEER_FLAG,
+  PEER_STATIC_BITS,
+  PORTS_STATIC_BITS,
+  SELECT_FLAG,
+  SELECT_STATIC_BITS,
+  type SfcbackendValue,
+} from '../../maps/index.js';
 import type { InstanceLoss } from '../../policy/index.js';
 import {
   addressText,
   backendTable,
   type EndpointSettings,
   peerKeyText,
+  portsKeyText,
   selectKeyText,
   type Target,
   type TargetPath,
+  type TargetPorts,
   type TargetSelect,
 } from './model.js';
 
@@ -30,11 +41,24 @@ export interface SelectStory {
   readonly cidr?: string;
   readonly port?: number;
   readonly protocol?: number;
+  readonly ingress?: boolean;
+  /** 0: an exception. */
   readonly spi: number;
+  readonly together?: readonly string[];
+}
+
+export interface PortsStory {
+  readonly endpoint: number;
+  readonly port: number;
+  readonly bits: number;
+  readonly firstPort: number;
+  readonly ingress?: boolean;
+  readonly together: readonly string[];
 }
 
 export interface Story {
   readonly selects?: readonly SelectStory[];
+  readonly ports?: readonly PortsStory[];
   /** Backends by service path id; one slot each, in turn, over seven slots. */
   readonly paths?: Readonly<Record<number, readonly string[]>>;
   /** Instances of weight 0, likewise. */
@@ -50,25 +74,45 @@ export interface Story {
 const SLOTS = 7;
 
 export function story(told: Story): Target {
-  const { selects = [], paths = {}, others = {}, endpoints = {}, peers = [], onInstanceLoss = 'Move', affinityTimeout = 0 } = told;
+  const {
+    selects = [],
+    ports = [],
+    paths = {},
+    others = {},
+    endpoints = {},
+    peers = [],
+    onInstanceLoss = 'Move',
+    affinityTimeout = 0,
+  } = told;
   const target = {
     selects: new Map<string, TargetSelect>(),
+    ports: new Map<string, TargetPorts>(),
     paths: new Map<number, TargetPath>(),
     endpoints: new Map<number, EndpointSettings>(),
     peers: new Map(),
   };
-  for (const { selector, endpoint, cidr = '0.0.0.0/0', port = 0, protocol = 6, spi } of selects) {
+  for (const { selector, endpoint, cidr = '0.0.0.0/0', port = 0, protocol = 6, ingress = false, spi, together = [] } of selects) {
     const [network = '', length = ''] = cidr.split('/');
     const key = {
       prefix_len: SELECT_STATIC_BITS + Number(length),
       endpoint,
       family: FAMILY.ipv4,
-      flags: SELECT_FLAG.egress,
+      flags: ingress ? 0 : SELECT_FLAG.egress,
       port,
       protocol,
       address: ip(network),
     };
-    target.selects.set(selectKeyText(key), { key, value: { cidr_prefix_len: Number(length), path: spi * 256 + 1 }, selector });
+    target.selects.set(selectKeyText(key), {
+      key,
+      value: { cidr_prefix_len: Number(length), last_port: port, path: spi === 0 ? 0 : spi * 256 + 1 },
+      selector,
+      together,
+    });
+  }
+  for (const { endpoint, port, bits, firstPort, ingress = false, together } of ports) {
+    const flags = ingress ? 0 : SELECT_FLAG.egress;
+    const key = { prefix_len: PORTS_STATIC_BITS + bits, endpoint, flags, protocol: 6, port };
+    target.ports.set(portsKeyText(key), { key, value: { first_port: firstPort }, together });
   }
   for (const [spi, backends] of Object.entries(paths)) {
     const slots = backends.length === 0 ? [] : Array.from({ length: SLOTS }, (_, slot) => backend(backends[slot % backends.length] ?? ''));

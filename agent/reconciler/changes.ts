@@ -1,7 +1,16 @@
 /** The steps of a plan, and what each does to the mirror. */
 
-import type { EndpointValue, PeerKey, PeerValue, SfcpathValue, SfcselectKey, SfcselectValue } from '../../maps/index.js';
-import { type BackendTable, type Observed, peerKeyText, type Slice, selectKeyText } from './model.js';
+import type {
+  EndpointValue,
+  PeerKey,
+  PeerValue,
+  SfcpathValue,
+  SfcportsKey,
+  SfcportsValue,
+  SfcselectKey,
+  SfcselectValue,
+} from '../../maps/index.js';
+import { type BackendTable, type Observed, peerKeyText, portsKeyText, type Slice, selectKeyText } from './model.js';
 
 interface Step {
   /** Unique in its plan, and the same in the next plan for the same wish: failures are remembered by it. */
@@ -10,13 +19,21 @@ interface Step {
   readonly needs: readonly string[];
 }
 
+/** Steps of one group are taken together or not at all. */
+interface Grouped {
+  readonly selector: string;
+  readonly group: string;
+}
+
 export type Change = Step &
   (
     | { readonly kind: 'backends-fill'; readonly slice: Slice; readonly table: BackendTable }
     | { readonly kind: 'path-set'; readonly path: number; readonly value: SfcpathValue; readonly table: BackendTable }
     | { readonly kind: 'peer-set'; readonly key: PeerKey; readonly value: PeerValue }
     | { readonly kind: 'endpoint-set'; readonly ifindex: number; readonly value: EndpointValue }
-    | { readonly kind: 'select-set'; readonly key: SfcselectKey; readonly value: SfcselectValue; readonly selector: string }
+    | (Grouped & { readonly kind: 'select-set'; readonly key: SfcselectKey; readonly value: SfcselectValue })
+    | (Grouped & { readonly kind: 'ports-set'; readonly key: SfcportsKey; readonly value: SfcportsValue })
+    | { readonly kind: 'ports-delete'; readonly key: SfcportsKey }
     | { readonly kind: 'select-delete'; readonly key: SfcselectKey }
     | { readonly kind: 'endpoint-delete'; readonly ifindex: number; readonly endpoint: number }
     | { readonly kind: 'path-delete'; readonly path: number }
@@ -64,6 +81,12 @@ export function applyToMirror(observed: Observed, change: Change): void {
       return;
     case 'select-set':
       observed.selects.set(selectKeyText(change.key), { key: change.key, value: change.value });
+      return;
+    case 'ports-set':
+      observed.ports.set(portsKeyText(change.key), { key: change.key, value: change.value });
+      return;
+    case 'ports-delete':
+      observed.ports.delete(portsKeyText(change.key));
       return;
     case 'select-delete':
       observed.selects.delete(selectKeyText(change.key));

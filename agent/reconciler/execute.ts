@@ -2,7 +2,7 @@
 
 import { mapCodecs, type SfcbackendValue, type TypedMaps } from '../../maps/index.js';
 import { applyToMirror, type Change } from './changes.js';
-import { type Observed, type Slice, selectKeyText } from './model.js';
+import { type Observed, portsKeyText, type Slice, selectKeyText } from './model.js';
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 10_000;
@@ -73,47 +73,64 @@ function take(maps: TypedMaps, change: Change): void {
     case 'select-delete':
       maps.sfcselect.delete(change.key);
       return;
+    case 'ports-set':
+      maps.sfcports.set(change.key, change.value);
+      return;
+    case 'ports-delete':
+      maps.sfcports.delete(change.key);
+      return;
   }
 }
 
+type GroupedChange = Extract<Change, { readonly group: string }>;
+
+const isGrouped = (change: Change): change is GroupedChange => change.kind === 'select-set' || change.kind === 'ports-set';
+
+/** The step that takes a new entry out again. */
+function undoOf(set: GroupedChange): Change {
+  const step = { id: `undo:${set.id}`, needs: [] };
+  return set.kind === 'select-set' ? { ...step, kind: 'select-delete', key: set.key } : { ...step, kind: 'ports-delete', key: set.key };
+}
+
 /**
- * Takes the steps in order. A step whose need failed is left out; when one entry of a selector
- * fails, those that this run added for it are taken back: a selector is applied whole or not at all.
+ * Takes the steps in order. A step whose need failed is left out; when one entry of a selector (or of
+ * a group that belongs together) fails, those that this run added for it are taken back: it is applied
+ * whole or not at all.
  * @param now monotonic ms
  */
 export function executeChanges(changes: readonly Change[], maps: TypedMaps, observed: Observed, owed: OwedEntries, now: number): Execution {
   const failed = new Set<string>();
-  const failedSelectors = new Set<string>();
-  const added = new Map<string, (Change & { kind: 'select-set' })[]>();
+  const failedGroups = new Set<string>();
+  const added = new Map<string, GroupedChange[]>();
   const wished = new Set(changes.map((change) => change.id));
   for (const id of [...owed.keys()]) if (!wished.has(id)) owed.delete(id);
   let done = 0;
   for (const change of changes) {
-    const selector = change.kind === 'select-set' ? change.selector : '';
+    const { selector, group } = isGrouped(change) ? change : { selector: '', group: '' };
     const waiting = (owed.get(change.id)?.retryAt ?? 0) > now;
-    if (waiting && selector !== '') failedSelectors.add(selector);
-    if (waiting || failedSelectors.has(selector) || change.needs.some((id) => failed.has(id))) {
+    if (waiting && group !== '') failedGroups.add(group);
+    if (waiting || failedGroups.has(group) || change.needs.some((id) => failed.has(id))) {
       failed.add(change.id);
-      if (waiting && selector !== '') takeBack(selector);
+      if (waiting && group !== '') takeBack(group);
       continue;
     }
     try {
-      const fresh = change.kind === 'select-set' && !observed.selects.has(selectKeyText(change.key));
+      const fresh = isGrouped(change) && isNew(change);
       take(maps, change);
       applyToMirror(observed, change);
       owed.delete(change.id);
       done++;
-      if (change.kind === 'select-set' && fresh) {
-        const sets = added.get(selector);
-        if (sets === undefined) added.set(selector, [change]);
+      if (fresh) {
+        const sets = added.get(group);
+        if (sets === undefined) added.set(group, [change]);
         else sets.push(change);
       }
     } catch (error) {
       failed.add(change.id);
       owe(change, selector, error);
-      if (selector !== '') {
-        failedSelectors.add(selector);
-        takeBack(selector);
+      if (group !== '') {
+        failedGroups.add(group);
+        takeBack(group);
       }
     }
   }
@@ -126,9 +143,14 @@ export function executeChanges(changes: readonly Change[], maps: TypedMaps, obse
     owed.set(change.id, { id: change.id, action: change.kind, attempts, error: message, selector, retryAt: now + wait });
   }
 
-  function takeBack(selector: string): void {
-    for (const set of added.get(selector) ?? []) {
-      const undo: Change = { kind: 'select-delete', id: `undo:${set.id}`, needs: [], key: set.key };
+  function isNew(change: GroupedChange): boolean {
+    return change.kind === 'select-set' ? !observed.selects.has(selectKeyText(change.key)) : !observed.ports.has(portsKeyText(change.key));
+  }
+
+  function takeBack(group: string): void {
+    // Ranges before what they lead to.
+    for (const set of (added.get(group) ?? []).toReversed()) {
+      const undo = undoOf(set);
       failed.add(set.id);
       try {
         take(maps, undo);
@@ -136,9 +158,9 @@ export function executeChanges(changes: readonly Change[], maps: TypedMaps, obse
         done--;
       } catch (error) {
         // It stays in the mirror as present, so the next plan knows of it; the record says what went wrong.
-        owe(set, selector, error);
+        owe(set, set.selector, error);
       }
     }
-    added.delete(selector);
+    added.delete(group);
   }
 }

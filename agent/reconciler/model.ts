@@ -4,7 +4,17 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { EndpointValue, PeerKey, PeerValue, SfcbackendValue, SfcpathValue, SfcselectKey, SfcselectValue } from '../../maps/index.js';
+import type {
+  EndpointValue,
+  PeerKey,
+  PeerValue,
+  SfcbackendValue,
+  SfcpathValue,
+  SfcportsKey,
+  SfcportsValue,
+  SfcselectKey,
+  SfcselectValue,
+} from '../../maps/index.js';
 import type { InstanceLoss } from '../../policy/index.js';
 
 /** Hexadecimal of bytes, as map keys of the mirror and to compare addresses. */
@@ -15,6 +25,14 @@ export function hex(bytes: Uint8Array): string {
 /** Identity of an sfcselect entry. Two spellings of a prefix are one key because host bits are zero. */
 export function selectKeyText(key: SfcselectKey): string {
   return `${key.endpoint}/${key.flags}/${key.protocol}/${key.port}/${key.family}/${hex(key.address)}/${key.prefix_len}`;
+}
+
+export function portsKeyText(key: SfcportsKey): string {
+  return `${key.endpoint}/${key.flags}/${key.protocol}/${key.port}/${key.prefix_len}`;
+}
+
+export function sameSelection(a: SfcselectValue, b: SfcselectValue): boolean {
+  return a.path === b.path && a.cidr_prefix_len === b.cidr_prefix_len && a.last_port === b.last_port;
 }
 
 export function peerKeyText(key: PeerKey): string {
@@ -56,6 +74,14 @@ export interface TargetSelect {
   readonly value: SfcselectValue;
   /** The TrafficSelector it comes from: applied together or not at all. */
   readonly selector: string;
+  /** Other selectors without which it would be wrong: theirs are applied with it or not at all. */
+  readonly together: readonly string[];
+}
+
+export interface TargetPorts {
+  readonly key: SfcportsKey;
+  readonly value: SfcportsValue;
+  readonly together: readonly string[];
 }
 
 export interface TargetPath {
@@ -74,6 +100,7 @@ export type EndpointSettings = Omit<EndpointValue, 'generation'>;
 
 export interface Target {
   readonly selects: ReadonlyMap<string, TargetSelect>;
+  readonly ports: ReadonlyMap<string, TargetPorts>;
   /** By path, SPI << 8 | SI. */
   readonly paths: ReadonlyMap<number, TargetPath>;
   /** By ifindex. */
@@ -88,6 +115,7 @@ export interface ObservedPath {
 
 export interface Observed {
   readonly selects: Map<string, { readonly key: SfcselectKey; readonly value: SfcselectValue }>;
+  readonly ports: Map<string, { readonly key: SfcportsKey; readonly value: SfcportsValue }>;
   readonly paths: Map<number, ObservedPath>;
   readonly endpoints: Map<number, EndpointValue>;
   readonly peers: Map<string, { readonly key: PeerKey; readonly value: PeerValue }>;
@@ -96,12 +124,13 @@ export interface Observed {
 }
 
 export function emptyObserved(): Observed {
-  return { selects: new Map(), paths: new Map(), endpoints: new Map(), peers: new Map(), filled: new Map() };
+  return { selects: new Map(), ports: new Map(), paths: new Map(), endpoints: new Map(), peers: new Map(), filled: new Map() };
 }
 
 /** Entries that each map can hold. */
 export interface Capacities {
   readonly sfcselect: number;
+  readonly sfcports: number;
   readonly sfcpath: number;
   readonly sfcbackend: number;
   readonly endpoint: number;

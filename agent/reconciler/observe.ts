@@ -1,7 +1,7 @@
 /** The mirror of what the maps hold, read from them: at the start (adoption) and after trouble. */
 
 import { mapCodecs, type SfcbackendValue, type TypedMaps } from '../../maps/index.js';
-import { backendTable, emptyObserved, type Observed, peerKeyText, selectKeyText } from './model.js';
+import { backendTable, emptyObserved, type Observed, peerKeyText, portsKeyText, selectKeyText } from './model.js';
 
 const EMPTY_SLOT: SfcbackendValue = { address: new Uint8Array(16), family: 0 };
 
@@ -10,6 +10,7 @@ export function observe(maps: TypedMaps): Observed {
   const observed = emptyObserved();
   const codecs = mapCodecs('sfcbackend');
   for (const [key, value] of maps.sfcselect.entries()) observed.selects.set(selectKeyText(key), { key, value });
+  for (const [key, value] of maps.sfcports.entries()) observed.ports.set(portsKeyText(key), { key, value });
   for (const [key, value] of maps.endpoint.entries()) observed.endpoints.set(key.ifindex, value);
   for (const [key, value] of maps.peer.entries()) observed.peers.set(peerKeyText(key), { key, value });
   for (const [key, value] of maps.sfcpath.entries()) {

@@ -6,16 +6,26 @@ import { applyToMirror, type Change, sliceText } from './changes.js';
 import { emptyObserved, type Observed, selectKeyText, type Target } from './model.js';
 import { planChanges } from './plan.js';
 
-const ROOMY = { sfcselect: 1000, sfcpath: 100, sfcbackend: 1000, endpoint: 100, peer: 100 };
+const ROOMY = { sfcselect: 1000, sfcports: 1000, sfcpath: 100, sfcbackend: 1000, endpoint: 100, peer: 100 };
 
 /** What every packet relies on, at every moment. */
 function checkInvariants(observed: Observed, slots: ReadonlyMap<number, string>): void {
   for (const [text, { key, value }] of observed.selects) {
-    expect(observed.paths.has(value.path), `selector ${text} names a missing path`).toBe(true);
+    expect(value.path === 0 || observed.paths.has(value.path), `selector ${text} names a missing path`).toBe(true);
     const endpoint = [...observed.endpoints.values()].find(({ id }) => id === key.endpoint);
     if (endpoint === undefined) continue;
-    const flag = key.port === 0 ? ENDPOINT_FLAG.selectsAllPorts : ENDPOINT_FLAG.selectsPorts;
+    const { selectsAllPorts, selectsPorts, selectsAnyProtocol } = ENDPOINT_FLAG;
+    const egress =
+      key.protocol === 0
+        ? selectsAnyProtocol
+        : (key.port === 0 ? selectsAllPorts : selectsPorts) | (key.protocol === 6 ? 0 : selectsAnyProtocol);
+    const flag = key.flags === 1 ? egress : egress * 16;
     expect(endpoint.flags & flag, `endpoint ${key.endpoint} does not know that it selects`).toBe(flag);
+  }
+  for (const { key } of observed.ports.values()) {
+    const endpoint = [...observed.endpoints.values()].find(({ id }) => id === key.endpoint);
+    const flag = key.flags === 1 ? ENDPOINT_FLAG.selectsRanges : ENDPOINT_FLAG.ingressRanges;
+    if (endpoint !== undefined) expect(endpoint.flags & flag, `endpoint ${key.endpoint} does not know of its ranges`).toBe(flag);
   }
   for (const [path, { value, table }] of observed.paths) {
     const held = Array.from({ length: value.backend_slots }, (_, index) => slots.get(value.backend_base + index));
@@ -46,6 +56,10 @@ const stories: fc.Arbitrary<Story> = fc
         path: fc.nat(),
         cidr: fc.constantFrom('0.0.0.0/0', '10.0.0.0/8', '10.9.0.0/16'),
         port: fc.constantFrom(0, 80),
+        protocol: fc.constantFrom(6, 6, 132, 0),
+        ingress: fc.boolean(),
+        bits: fc.option(fc.constantFrom(8, 10), { nil: undefined }),
+        exception: fc.boolean(),
       }),
       { maxLength: 12 },
     ),
@@ -60,11 +74,18 @@ const stories: fc.Arbitrary<Story> = fc
         : wishes.map((wish) => ({
             selector: wish.selector,
             endpoint: 100 + Number(ifindexes[wish.ifindex % ifindexes.length]),
-            spi: Number(spis[wish.path % spis.length]),
+            spi: wish.exception ? 0 : Number(spis[wish.path % spis.length]),
             cidr: wish.cidr,
-            port: wish.port,
+            port: wish.protocol === 0 ? 0 : wish.port,
+            protocol: wish.protocol,
+            ingress: wish.ingress,
+            together: wish.exception ? ['b'] : [],
           }));
-    return { paths, endpoints: Object.fromEntries(ifindexes.map((ifindex) => [ifindex, 100 + Number(ifindex)])), selects, peers };
+    const ports = selects.flatMap(({ endpoint, selector, ingress }, index) => {
+      const bits = wishes[index]?.bits;
+      return bits === undefined ? [] : [{ endpoint, ingress, port: 0x5000, bits, firstPort: 0x5000 + bits, together: [selector] }];
+    });
+    return { paths, endpoints: Object.fromEntries(ifindexes.map((ifindex) => [ifindex, 100 + Number(ifindex)])), selects, ports, peers };
   });
 
 function converge(target: Target, observed: Observed, slots: Map<number, string>, check: () => void): void {
@@ -85,6 +106,7 @@ describe('a plan', () => {
           const target = story(wanted);
           converge(target, observed, slots, () => checkInvariants(observed, slots));
           expect([...observed.selects.keys()].sort()).toEqual([...target.selects.keys()].sort());
+          expect([...observed.ports.keys()].sort()).toEqual([...target.ports.keys()].sort());
           expect([...observed.paths.keys()].sort()).toEqual([...target.paths.keys()].sort());
           for (const endpoint of observed.endpoints.values()) expect(endpoint.generation % 2).toBe(0);
         }
@@ -198,6 +220,53 @@ describe('a plan', () => {
       { what: 'selector', name: 'aa-many', message: 'sfcselect is full: 10 entries wanted beside 1, capacity 10', transient: false },
     ]);
     expect(plan.changes).toEqual([]);
+  });
+
+  describe('of ranges that need each other', () => {
+    const range = { selector: 'range', endpoint: 107, spi: 1, port: 8000, together: ['narrow', 'range'] };
+    const narrow = { ...range, selector: 'narrow', spi: 2, port: 8010 };
+    const ports = [
+      { endpoint: 107, port: 8000, bits: 10, firstPort: 8000, together: ['narrow', 'range'] },
+      { endpoint: 107, port: 8010, bits: 16, firstPort: 0, together: ['narrow', 'range'] },
+    ];
+    const target = story({ ...before, selects: [vpn, range, narrow], ports });
+
+    it('has the parts of a range there before the range, and both behind what they lead to', () => {
+      const kinds = planChanges(target, settled(), ROOMY).changes.map((change) =>
+        change.kind === 'ports-set' ? `ports-set /${change.key.prefix_len - 32}` : change.kind,
+      );
+      expect(kinds).toEqual(['endpoint-set', 'select-set', 'select-set', 'ports-set /16', 'ports-set /10', 'endpoint-set']);
+    });
+
+    it('takes the range away before its parts, and both before what they lead to', () => {
+      const observed = settled();
+      converge(target, observed, new Map(), () => undefined);
+      const kinds = planChanges(story(before), observed, ROOMY).changes.map((change) =>
+        change.kind === 'ports-delete' ? `ports-delete /${change.key.prefix_len - 32}` : change.kind,
+      );
+      expect(kinds).toEqual(['endpoint-set', 'ports-delete /10', 'ports-delete /16', 'select-delete', 'select-delete', 'endpoint-set']);
+    });
+
+    it.each([
+      ['sfcselect', { sfcselect: 2 }, 'sfcselect is full: 2 entries wanted beside 1, capacity 2'],
+      ['sfcports', { sfcports: 1 }, 'sfcports is full: 2 entries wanted beside 0, capacity 1'],
+    ])('refuses all of them where %s has no room for one', (_, capacity, message) => {
+      const plan = planChanges(target, settled(), { ...ROOMY, ...capacity });
+      expect(plan.refusals).toEqual(['narrow', 'range'].map((name) => ({ what: 'selector', name, message, transient: false })));
+      expect(plan.changes).toEqual([]);
+    });
+
+    it('refuses all of them where the path of one has no room', () => {
+      const blocked = story({
+        ...before,
+        paths: { ...before.paths, 3: ['10.4.0.1'] },
+        selects: [vpn, range, { ...narrow, spi: 3 }],
+        ports,
+      });
+      const plan = planChanges(blocked, settled(), { ...ROOMY, sfcbackend: 20 });
+      expect(plan.refusals.map(({ what, name }) => `${what} ${name}`)).toEqual(['path 769', 'selector range', 'selector narrow']);
+      expect(plan.changes).toEqual([]);
+    });
   });
 
   it('refuses a path without room for its table, together with its selectors', () => {

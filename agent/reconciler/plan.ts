@@ -1,8 +1,8 @@
 /**
  * From what the maps hold to what they should hold, as an ordered list of steps. Pure.
  *
- *     backends ─► paths ─► peers ─► endpoints (flags on) ─► selectors
- *     ─► selectors off ─► endpoints (flags off, new generation) ─► endpoints off ─► paths off ─► peers off ─► slices free
+ *     backends ─► paths ─► peers ─► endpoints (flags on) ─► selectors ─► ranges of ports
+ *     ─► ranges off ─► selectors off ─► endpoints (flags off, new generation) ─► endpoints off ─► paths off ─► peers off ─► slices free
  *
  * After any prefix of the list no selector names a missing path and no path an unfilled slice. An
  * endpoint whose selection changes is written twice, and its generation is odd in between: should
@@ -10,18 +10,49 @@
  * that was made from a half-changed selection.
  */
 
-import { ENDPOINT_FLAG, type EndpointValue } from '../../maps/index.js';
-import { type Fitting, fitCapacities, type Refusal } from './capacity.js';
+import {
+  ENDPOINT_FLAG,
+  ENDPOINT_INGRESS_SHIFT,
+  ENDPOINT_SELECTS,
+  type EndpointValue,
+  SELECT_FLAG,
+  type SfcselectKey,
+} from '../../maps/index.js';
+import { type Fitting, fitCapacities, type GroupOf, type Refusal } from './capacity.js';
 import type { Change } from './changes.js';
-import { type Capacities, type EndpointSettings, hex, type Observed, type PathSettings, type Slice, type Target } from './model.js';
+import {
+  type Capacities,
+  type EndpointSettings,
+  hex,
+  type Observed,
+  type PathSettings,
+  type Slice,
+  sameSelection,
+  type Target,
+} from './model.js';
 import { SliceAllocator } from './slices.js';
+
+const TCP = 6;
+const UDP = 17;
 
 export interface Plan {
   readonly changes: readonly Change[];
   readonly refusals: readonly Refusal[];
 }
 
-const SELECTS = ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts;
+const SELECTS = ENDPOINT_SELECTS.egress | ENDPOINT_SELECTS.ingress;
+
+function inDirection(flags: number, keyFlags: number): number {
+  return (keyFlags & SELECT_FLAG.egress) !== 0 ? flags : flags << ENDPOINT_INGRESS_SHIFT;
+}
+
+/** What a packet's look-ups need to know to find an entry. */
+function selectingFlags({ flags, port, protocol }: SfcselectKey): number {
+  const { selectsAllPorts, selectsPorts, selectsAnyProtocol } = ENDPOINT_FLAG;
+  if (protocol === 0) return inDirection(selectsAnyProtocol, flags);
+  const other = protocol === TCP || protocol === UDP ? 0 : selectsAnyProtocol;
+  return inDirection((port === 0 ? selectsAllPorts : selectsPorts) | other, flags);
+}
 
 function samePathSettings(a: PathSettings, b: PathSettings): boolean {
   return (
@@ -44,6 +75,8 @@ interface Stations {
   readonly peers: Change[];
   readonly endpointsBefore: Change[];
   readonly selects: Change[];
+  readonly ports: Change[];
+  readonly portDeletes: Change[];
   readonly selectDeletes: Change[];
   readonly endpointsAfter: Change[];
   readonly endpointDeletes: Change[];
@@ -63,6 +96,8 @@ export function planChanges(target: Target, observed: Observed, capacities: Capa
     peers: [],
     endpointsBefore: [],
     selects: [],
+    ports: [],
+    portDeletes: [],
     selectDeletes: [],
     endpointsAfter: [],
     endpointDeletes: [],
@@ -72,14 +107,17 @@ export function planChanges(target: Target, observed: Observed, capacities: Capa
   };
   const refusedPaths = planPaths(target, observed, capacities, fitting, out);
   // A new path without room for its table takes its selectors with it.
+  const { groupOf } = fitting;
   const blocked = new Set<string>();
-  for (const select of fitting.selects.values()) if (refusedPaths.has(select.value.path)) blocked.add(select.selector);
-  for (const name of blocked)
+  for (const { value, selector } of fitting.selects.values()) if (refusedPaths.has(value.path)) blocked.add(groupOf(selector));
+  const isBlocked = (selector: string) => blocked.has(groupOf(selector));
+  for (const name of new Set([...fitting.selects.values()].map(({ selector }) => selector).filter(isBlocked)))
     fitting.refusals.push({ what: 'selector', name, message: 'its path has no room in sfcbackend', transient: false });
-  const selects = new Map([...fitting.selects].filter(([, select]) => !blocked.has(select.selector)));
+  const selects = new Map([...fitting.selects].filter(([, { selector }]) => !isBlocked(selector)));
+  const ports = new Map([...fitting.ports].filter(([, { together }]) => !isBlocked(together[0] ?? '')));
 
-  const touched = planSelects({ ...target, selects }, observed, out);
-  planEndpoints(target, observed, { ...fitting, selects }, touched, out);
+  const touched = planSelects({ ...target, selects, ports }, observed, groupOf, out);
+  planEndpoints(target, observed, { ...fitting, selects, ports }, touched, out);
   planDeletes(target, observed, fitting, out);
   for (const [text, { slice }] of observed.filled) {
     if (reusable.has(text)) out.frees.push({ kind: 'backends-free', id: `free:${text}`, needs: [], slice });
@@ -139,8 +177,16 @@ function planPaths(target: Target, observed: Observed, capacities: Capacities, f
   return refused;
 }
 
+/** Entries by prefix length: ascending for 1, descending for -1. */
+function byLength<V extends { readonly key: { readonly prefix_len: number } }>(
+  entries: ReadonlyMap<string, V>,
+  order: 1 | -1,
+): [string, V][] {
+  return [...entries].sort(([, a], [, b]) => order * (a.key.prefix_len - b.key.prefix_len));
+}
+
 /** @returns ids of the steps that change each endpoint's selection, by endpoint id */
-function planSelects(target: Target, observed: Observed, out: Stations): Map<number, string[]> {
+function planSelects(target: Target, observed: Observed, groupOf: GroupOf, out: Stations): Map<number, string[]> {
   const touched = new Map<number, string[]>();
   const touch = (endpoint: number, id: string) => {
     const ids = touched.get(endpoint);
@@ -153,11 +199,26 @@ function planSelects(target: Target, observed: Observed, out: Stations): Map<num
     const pathId = `path:${value.path}`;
     if (changedPaths.has(pathId)) touch(key.endpoint, pathId);
     const present = observed.selects.get(text)?.value;
-    if (present?.path === value.path && present.cidr_prefix_len === value.cidr_prefix_len) continue;
+    if (present !== undefined && sameSelection(present, value)) continue;
     const id = `select:${text}`;
     const needs = [`endpoint:${ifindexes.get(key.endpoint)}`];
     if (changedPaths.has(pathId)) needs.push(pathId);
-    out.selects.push({ kind: 'select-set', id, needs, key, value, selector });
+    out.selects.push({ kind: 'select-set', id, needs, key, value, selector, group: groupOf(selector) });
+    touch(key.endpoint, id);
+  }
+  // The parts of a larger range are there before it is, and leave after it.
+  for (const [text, { key, value, together }] of byLength(target.ports, -1)) {
+    if (observed.ports.get(text)?.value.first_port === value.first_port) continue;
+    const id = `ports:${text}`;
+    const selector = together[0] ?? '';
+    const needs = [`endpoint:${ifindexes.get(key.endpoint)}`];
+    out.ports.push({ kind: 'ports-set', id, needs, key, value, selector, group: groupOf(selector) });
+    touch(key.endpoint, id);
+  }
+  for (const [text, { key }] of byLength(observed.ports, 1)) {
+    if (target.ports.has(text)) continue;
+    const id = `ports-delete:${text}`;
+    out.portDeletes.push({ kind: 'ports-delete', id, needs: [], key });
     touch(key.endpoint, id);
   }
   for (const [text, { key }] of observed.selects) {
@@ -179,7 +240,10 @@ function planEndpoints(
   // Flags follow the selectors that are applied, not those that were refused.
   const selecting = new Map<number, number>();
   for (const { key } of fitting.selects.values()) {
-    const flag = key.port === 0 ? ENDPOINT_FLAG.selectsAllPorts : ENDPOINT_FLAG.selectsPorts;
+    selecting.set(key.endpoint, (selecting.get(key.endpoint) ?? 0) | selectingFlags(key));
+  }
+  for (const { key } of fitting.ports.values()) {
+    const flag = inDirection(ENDPOINT_FLAG.selectsRanges, key.flags);
     selecting.set(key.endpoint, (selecting.get(key.endpoint) ?? 0) | flag);
   }
   for (const ifindex of [...fitting.endpoints].sort((a, b) => a - b)) {

@@ -130,6 +130,32 @@ describe('the reconciler', () => {
     expect(typedMaps(store).endpoint.get({ ifindex: 7 })?.generation).toBe(2);
   });
 
+  it.each(['sfcselect', 'sfcports'] as const)('applies ranges that need each other all or not at all when %s fails', (map) => {
+    const store = createMemoryStore();
+    const time = clock();
+    const reconciler = new Reconciler(
+      failing(store, map, (sets) => sets === 1),
+      time.now,
+    );
+    const together = ['narrow', 'range'];
+    const range = { selector: 'range', endpoint: 107, spi: 1, port: 8000, together };
+    const target = story({
+      ...usual,
+      selects: [range, { ...range, selector: 'narrow', port: 8010 }],
+      ports: [
+        { endpoint: 107, port: 8000, bits: 10, firstPort: 8000, together },
+        { endpoint: 107, port: 8010, bits: 16, firstPort: 0, together },
+      ],
+    });
+    const first = reconciler.reconcile(target);
+    expect(first.owed).toHaveLength(1);
+    expect([store.raw('sfcselect').size(), store.raw('sfcports').size()]).toEqual([0, 0]);
+    time.pass(first.againInMs ?? 0);
+    expect(reconciler.reconcile(target).owed).toEqual([]);
+    expect([store.raw('sfcselect').size(), store.raw('sfcports').size()]).toEqual([2, 2]);
+    expect(reconciler.reconcile(target).changes).toBe(0);
+  });
+
   it('waits longer after each failure', () => {
     const time = clock();
     const reconciler = new Reconciler(

@@ -47,6 +47,7 @@ export class Reconciler {
     this.#maps = typedMaps(store);
     this.#capacities = {
       sfcselect: store.raw('sfcselect').capacity,
+      sfcports: store.raw('sfcports').capacity,
       sfcpath: store.raw('sfcpath').capacity,
       sfcbackend: store.raw('sfcbackend').capacity,
       endpoint: store.raw('endpoint').capacity,

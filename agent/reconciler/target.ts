@@ -7,20 +7,23 @@ import {
   PATH_FLAG,
   PEER_FLAG,
   PEER_STATIC_BITS,
+  PORTS_STATIC_BITS,
   SELECT_FLAG,
   SELECT_STATIC_BITS,
   type SfcbackendValue,
 } from '../../maps/index.js';
-import { type Address, type DesiredBackend, type DesiredState, maglevTable } from '../../policy/index.js';
+import { type Address, type DesiredBackend, type DesiredState, type Direction, maglevTable } from '../../policy/index.js';
 import {
   addressText,
   type BackendTable,
   backendTable,
   type EndpointSettings,
   peerKeyText,
+  portsKeyText,
   selectKeyText,
   type Target,
   type TargetPath,
+  type TargetPorts,
   type TargetSelect,
 } from './model.js';
 
@@ -78,6 +81,8 @@ export function pathNumber(spi: number, si: number): number {
   return spi * 256 + si;
 }
 
+const selectFlags = (direction: Direction) => (direction === 'egress' ? SELECT_FLAG.egress : 0);
+
 export function buildTarget(desired: DesiredState, located: readonly LocatedEndpoint[], layBackends: LayBackends): Target {
   const paths = new Map<number, TargetPath>();
   for (const path of desired.paths) {
@@ -105,13 +110,20 @@ export function buildTarget(desired: DesiredState, located: readonly LocatedEndp
       prefix_len: SELECT_STATIC_BITS + select.cidr.prefixLength,
       endpoint: select.endpoint.id,
       family: select.cidr.family,
-      flags: SELECT_FLAG.egress,
+      flags: selectFlags(select.direction),
       port: select.port,
       protocol: select.protocol,
       address: select.cidr.bytes,
     };
-    const value = { cidr_prefix_len: select.cidr.prefixLength, path: pathNumber(select.spi, select.si) };
-    selects.set(selectKeyText(key), { key, value, selector: select.selector });
+    const path = pathNumber(select.spi, select.si);
+    const value = { cidr_prefix_len: select.winningPrefix, last_port: select.lastPort, path };
+    selects.set(selectKeyText(key), { key, value, selector: select.selector, together: select.together });
+  }
+  const ports = new Map<string, TargetPorts>();
+  for (const { endpoint, direction, protocol, port, bits, firstPort, together } of desired.ports) {
+    if (!ids.has(endpoint.id)) continue;
+    const key = { prefix_len: PORTS_STATIC_BITS + bits, endpoint: endpoint.id, flags: selectFlags(direction), protocol, port };
+    ports.set(portsKeyText(key), { key, value: { first_port: firstPort }, together });
   }
 
   const peers = new Map<string, { key: { prefix_len: number; family: number; address: Uint8Array }; value: { flags: number } }>();
@@ -121,5 +133,5 @@ export function buildTarget(desired: DesiredState, located: readonly LocatedEndp
   }
 
   const endpoints = new Map(located.map((endpoint) => [endpoint.ifindex, endpointSettings(endpoint)] as const));
-  return { selects, paths, endpoints, peers };
+  return { selects, ports, paths, endpoints, peers };
 }

@@ -107,7 +107,7 @@ describe('pinned state', () => {
     expect(readdirSync(join(pins, `v${LAYOUT_VERSION}`, 'programs')).sort()).toEqual(['from_pod', 'to_pod']);
     typedMaps(first.store).sfcselect.set(
       { prefix_len: 96, endpoint: 3783, family: 1, flags: 1, port: 0, protocol: 6, address: bytesOf('10.0.2.12') },
-      { cidr_prefix_len: 32, path: 0x101 },
+      { cidr_prefix_len: 32, last_port: 0, path: 0x101 },
     );
     first.close();
     const second = start();

@@ -21,7 +21,7 @@ function node() {
   const path = { service_address: bytesOf('10.96.0.1'), family: 1, flags: 0, failure_policy: 0, affinity_timeout: 0 };
   maps.sfcpath.set({ path: 0x101 }, { ...path, backend_base: 0, backend_slots: 1 });
   const key = { prefix_len: 64 + 24, endpoint: 1, family: 1, flags: 1, port: 0, protocol: 17, address: bytesOf('203.0.113.0') };
-  maps.sfcselect.set(key, { cidr_prefix_len: 24, path: 0x101 });
+  maps.sfcselect.set(key, { cidr_prefix_len: 24, last_port: 0, path: 0x101 });
   const pipeline = new Pipeline(store, { port: 7081 });
   // Past 2^31: numbers that do not fit a small integer are where allocations hide.
   pipeline.setClock(5_000_000_000_000);

@@ -2,12 +2,18 @@
 
 import { PROTOCOL } from '../../geneve/index.js';
 
-export const PARSED = { ok: 0, otherProtocol: 1, malformed: 2 } as const;
+/**
+ * `untracked`: ICMP that belongs to no flow of its own (errors); addresses and protocol are filled in.
+ * `short`: a header of another protocol than TCP and UDP is cut off.
+ */
+export const PARSED = { ok: 0, untracked: 1, malformed: 2, short: 3 } as const;
 export const FRAGMENT = { none: 0, first: 1, later: 2 } as const;
 
 const IPV4_LENGTH = 20;
 const TCP_LENGTH = 20;
 const UDP_LENGTH = 8;
+const SCTP_LENGTH = 12;
+const ICMP = { length: 8, idOffset: 4, echoReply: 0, echo: 8 } as const;
 const MORE_FRAGMENTS = 0x2000;
 const OFFSET_MASK = 0x1fff;
 
@@ -26,10 +32,7 @@ export class PacketReader {
   tcpFlags = 0;
   fragment: number = FRAGMENT.none;
 
-  /**
-   * Reads the packet at `at`, of which `available` bytes are there. Another protocol than TCP and UDP
-   * leaves addresses and protocol filled in; ports of a later fragment are zero.
-   */
+  /** Reads the packet at `at`, of which `available` bytes are there. Ports of a later fragment are zero. */
   read(view: DataView, at: number, available: number): number {
     if (available < IPV4_LENGTH) return PARSED.malformed;
     const first = view.getUint8(at);
@@ -47,7 +50,7 @@ export class PacketReader {
     this.sourcePort = 0;
     this.destinationPort = 0;
     this.tcpFlags = 0;
-    if (this.protocol !== PROTOCOL.tcp && this.protocol !== PROTOCOL.udp) return PARSED.otherProtocol;
+    if (!this.isTcpOrUdp) return this.#readOther(view, at);
     if (this.fragment === FRAGMENT.later) return PARSED.ok;
     const wanted = this.protocol === PROTOCOL.tcp ? TCP_LENGTH : UDP_LENGTH;
     if (this.length < this.headerLength + wanted) return PARSED.malformed;
@@ -55,6 +58,31 @@ export class PacketReader {
     this.sourcePort = view.getUint16(transport);
     this.destinationPort = view.getUint16(transport + 2);
     if (this.protocol === PROTOCOL.tcp) this.tcpFlags = view.getUint8(transport + 13);
+    return PARSED.ok;
+  }
+
+  get isTcpOrUdp(): boolean {
+    return this.protocol === PROTOCOL.tcp || this.protocol === PROTOCOL.udp;
+  }
+
+  /**
+   * The ports of what is neither TCP nor UDP. SCTP has them where UDP has; of an ICMP echo the
+   * identifier stands for both, so that the reply finds the flow of its request; others have none.
+   */
+  #readOther(view: DataView, at: number): number {
+    const sctp = this.protocol === PROTOCOL.sctp;
+    if (this.fragment === FRAGMENT.later || (!sctp && this.protocol !== PROTOCOL.icmp)) return PARSED.ok;
+    if (this.length < this.headerLength + (sctp ? SCTP_LENGTH : ICMP.length)) return PARSED.short;
+    const transport = at + this.headerLength;
+    if (sctp) {
+      this.sourcePort = view.getUint16(transport);
+      this.destinationPort = view.getUint16(transport + 2);
+      return PARSED.ok;
+    }
+    const type = view.getUint8(transport);
+    if (type !== ICMP.echo && type !== ICMP.echoReply) return PARSED.untracked;
+    this.sourcePort = view.getUint16(transport + ICMP.idOffset);
+    this.destinationPort = this.sourcePort;
     return PARSED.ok;
   }
 

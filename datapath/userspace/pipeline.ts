@@ -10,6 +10,8 @@
 import {
   DIRECTION,
   ENDPOINT_FLAG,
+  ENDPOINT_INGRESS_SHIFT,
+  ENDPOINT_SELECTS,
   FAILURE_POLICY,
   FAMILY,
   FLOW_FLAG,
@@ -33,11 +35,11 @@ export const VERDICT = { pass: 0, drop: 1, onward: 2 } as const;
 
 const NONE = -1;
 const UDP = 17;
+const SCTP = 132;
 const TCP = 6;
 const TTL_CLASSIFIER = 63;
 const TTL_MAX = 64;
 const LARGEST = 0xffff;
-const SELECTS = ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts;
 const NUMBER = Object.fromEntries(REASONS.map(({ name, number }) => [name, number])) as Readonly<Record<ReasonName, number>>;
 
 /** What `#takePath` decided, beside the next hop. */
@@ -201,48 +203,85 @@ export class Pipeline {
     return VERDICT.drop;
   }
 
-  /** What is no whole TCP or UDP packet, or claims to be steering traffic. */
+  /** What is no whole packet of a flow, or claims to be steering traffic. */
   #exception(parsed: number): number {
-    if (parsed === PARSED.otherProtocol) return VERDICT.pass;
+    if (parsed === PARSED.untracked) return VERDICT.pass;
     const source = this.#endpoint();
     if (source === NONE) return VERDICT.pass;
     const flags = this.#endpointFlags(source);
     const packet = this.#packet;
-    if (parsed === PARSED.malformed)
-      return (flags & SELECTS) !== 0 ? this.#drop('malformed', DIRECTION.fromPod, this.#available) : VERDICT.pass;
+    if (parsed === PARSED.malformed || parsed === PARSED.short) {
+      const selecting = parsed === PARSED.short ? ENDPOINT_FLAG.selectsAnyProtocol : ENDPOINT_SELECTS.egress;
+      return (flags & selecting) !== 0 ? this.#drop('malformed', DIRECTION.fromPod, this.#available) : VERDICT.pass;
+    }
     if (this.#isSteering()) return this.#drop('spoofed-encap', DIRECTION.fromPod, packet.length);
-    if (this.#classify(source) !== 0 || (packet.fragment === FRAGMENT.later && (flags & ENDPOINT_FLAG.selectsPorts) !== 0))
+    if (
+      this.#classify(source, DIRECTION.fromPod) !== 0 ||
+      (packet.fragment === FRAGMENT.later && this.#maySelectByPort(source, DIRECTION.fromPod))
+    )
       return this.#drop('fragment', DIRECTION.fromPod, packet.length);
     return VERDICT.pass;
   }
 
-  /** Index in `sfcselect` of what selects the IPv4 packet that the pod sent last, -1 when nothing does. Looked up anew: for reports. */
-  selecting(): number {
-    const source = this.#endpoint();
-    return source === NONE ? NONE : this.#select(source);
+  /** Index in `sfcselect` of what selects the IPv4 packet that was given last, -1 when nothing does. Looked up anew: for reports. */
+  selecting(direction: number = DIRECTION.fromPod): number {
+    const endpoint = this.#endpoint();
+    return endpoint === NONE ? NONE : this.#select(endpoint, direction);
   }
 
   /** The service path that selects the packet; 0 when none does. */
-  #classify(source: number): number {
-    const entry = this.#select(source);
+  #classify(endpoint: number, direction: number): number {
+    const entry = this.#select(endpoint, direction);
     return entry === NONE ? 0 : this.#store.select.path(entry);
   }
 
-  /** Index of the entry that selects the packet, or -1. Longest prefix wins, an exact port wins a tie. */
-  #select(source: number): number {
+  /**
+   * The flags of what is selected in a direction, at the places of egress; nothing for a protocol that
+   * no selector of this pod can mean.
+   */
+  #selectedFor(endpoint: number, direction: number): number {
+    const all = this.#endpointFlags(endpoint);
+    const flags = (direction === DIRECTION.fromPod ? all : all >> ENDPOINT_INGRESS_SHIFT) & ENDPOINT_SELECTS.egress;
+    return this.#packet.isTcpOrUdp || (flags & ENDPOINT_FLAG.selectsAnyProtocol) !== 0 ? flags : 0;
+  }
+
+  /** A later fragment, which carries no ports, may belong to a flow that is selected by its port. */
+  #maySelectByPort(endpoint: number, direction: number): boolean {
+    const { isTcpOrUdp, protocol } = this.#packet;
+    return (this.#selectedFor(endpoint, direction) & ENDPOINT_FLAG.selectsPorts) !== 0 && (isTcpOrUdp || protocol === SCTP);
+  }
+
+  /**
+   * Index of the entry that selects the packet, or -1. Longest prefix wins; then ports over all ports,
+   * then the named protocol over any. Which range of ports wins was settled when the entries were compiled.
+   */
+  #select(endpoint: number, direction: number): number {
+    const flags = this.#selectedFor(endpoint, direction);
+    const { destinationPort, protocol } = this.#packet;
+    let found = NONE;
+    if ((flags & ENDPOINT_FLAG.selectsPorts) !== 0 && destinationPort !== 0) {
+      const port =
+        (flags & ENDPOINT_FLAG.selectsRanges) !== 0
+          ? this.#store.ports.lookup(this.#endpointId(endpoint), selectFlags(direction), protocol, destinationPort)
+          : destinationPort;
+      found = this.#prefer(found, this.#selectEntry(endpoint, direction, protocol, port));
+    }
+    if ((flags & ENDPOINT_FLAG.selectsAllPorts) !== 0) found = this.#prefer(found, this.#selectEntry(endpoint, direction, protocol, 0));
+    if ((flags & ENDPOINT_FLAG.selectsAnyProtocol) !== 0) found = this.#prefer(found, this.#selectEntry(endpoint, direction, 0, 0));
+    return found;
+  }
+
+  #selectEntry(endpoint: number, direction: number, protocol: number, port: number): number {
+    const { source, destination } = this.#packet;
+    const other = direction === DIRECTION.fromPod ? destination : source;
+    return this.#store.select.lookup(this.#endpointId(endpoint), FAMILY.ipv4, selectFlags(direction), port, protocol, other, 0, 0, 0);
+  }
+
+  /** Of two look-ups, in the order of precedence, the one with the longer prefix. An entry without a path is an exception: no match. */
+  #prefer(found: number, next: number): number {
     const { select } = this.#store;
-    const flags = this.#endpointFlags(source);
-    const id = this.#endpointId(source);
-    const { destination, destinationPort, protocol } = this.#packet;
-    const egress = SELECT_FLAG.egress;
-    const all =
-      (flags & ENDPOINT_FLAG.selectsAllPorts) !== 0 ? select.lookup(id, FAMILY.ipv4, egress, 0, protocol, destination, 0, 0, 0) : NONE;
-    const exact =
-      (flags & ENDPOINT_FLAG.selectsPorts) !== 0 && destinationPort !== 0
-        ? select.lookup(id, FAMILY.ipv4, egress, destinationPort, protocol, destination, 0, 0, 0)
-        : NONE;
-    if (exact !== NONE && (all === NONE || select.cidrPrefixLength(exact) >= select.cidrPrefixLength(all))) return exact;
-    return all;
+    if (next === NONE || select.path(next) === 0) return found;
+    return found === NONE || select.cidrPrefixLength(next) > select.cidrPrefixLength(found) ? next : found;
   }
 
   /** Takes the path to one of its backends. `kept`: the flow whose next hop is kept where its path is still this one, or -1. */
@@ -304,7 +343,7 @@ export class Pipeline {
     const packet = this.#packet;
     const flows = this.#flows;
     if (source === NONE) return VERDICT.pass;
-    const path = this.#classify(source);
+    const path = this.#classify(source, DIRECTION.fromPod);
     if (path === 0) {
       if (kept) flows.remove(flow); // was steered, is no longer selected
       return VERDICT.pass;
@@ -335,7 +374,7 @@ export class Pipeline {
       this.#takePath(path - 1, flow, 'steered-next');
       return;
     }
-    const joined = this.#classify(source);
+    const joined = this.#classify(source, DIRECTION.fromPod);
     if (joined !== 0 && joined >>> 8 !== path >>> 8) {
       this.#takePath(joined, flow, 'steered-next'); // not the chain it has just been through
       return;
@@ -380,13 +419,13 @@ export class Pipeline {
     const view = this.#view;
     let reason = tunnel.read(view, this.start, this.#available, outer);
     const at = this.start + tunnel.overhead;
-    let parsed: number = PARSED.otherProtocol;
+    let parsed: number = PARSED.untracked;
     if (reason === undefined) {
       if (outer.length <= tunnel.overhead) reason = 'inner-malformed';
       else if (view.getUint8(at) >> 4 !== 4) reason = 'next-protocol';
       else {
         parsed = inner.read(view, at, outer.length - tunnel.overhead);
-        if (parsed === PARSED.malformed) reason = 'inner-malformed';
+        if (parsed === PARSED.malformed || parsed === PARSED.short) reason = 'inner-malformed';
         else if (ecnDrops(outer.tos, inner.tos)) reason = 'ecn';
       }
     }
@@ -481,7 +520,7 @@ export class Pipeline {
     const flows = this.#flows;
     if (packet.fragment !== FRAGMENT.none) return VERDICT.pass;
     const target = this.#endpoint();
-    if (target === NONE || (this.#endpointFlags(target) & SELECTS) === 0) return VERDICT.pass;
+    if (target === NONE || this.#selectedFor(target, DIRECTION.fromPod) === 0) return VERDICT.pass;
     const flow = flows.find(this.#ifindex, packet);
     if (flow !== NONE) return this.#plainOf(flow);
     // The answers of a flow that somebody opens are no egress of the pod's own. TCP: the SYN only, never its middle.
@@ -508,4 +547,9 @@ export class Pipeline {
     const path = (flows.nextPath(flow) & ~0xff) >>> 0;
     return this.#steer(flows.local(flow), flows.nextHop(flow), path, TTL_CLASSIFIER, true, 'reply-entered');
   }
+}
+
+/** Flags of a key of `sfcselect` and `sfcports`. */
+function selectFlags(direction: number): number {
+  return direction === DIRECTION.fromPod ? SELECT_FLAG.egress : 0;
 }

@@ -1,6 +1,8 @@
 /** The packet records on the pipeline. */
 
+import { affinityRecords } from '../affinity.records.js';
 import { replyRecords } from '../reply.records.js';
+import { selectionRecords } from '../selection.records.js';
 import { steeringRecords } from '../steering.records.js';
 import { tcpRecords } from '../tcp.records.js';
 import { UserspaceStage } from './cast.js';
@@ -8,3 +10,5 @@ import { UserspaceStage } from './cast.js';
 steeringRecords(() => new UserspaceStage());
 tcpRecords(() => new UserspaceStage());
 replyRecords(() => new UserspaceStage());
+affinityRecords(() => new UserspaceStage());
+selectionRecords(() => new UserspaceStage());

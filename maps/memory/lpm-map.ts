@@ -10,10 +10,12 @@ import { checkEntry, checkKey, mapFull } from './refusals.js';
 import { NONE } from './roots.js';
 import { maskWord } from './trie-nodes.js';
 
-const ADDRESS_BITS = 128;
+const LONGEST_ADDRESS = 128;
+const WORD_BITS = 32;
 
 /**
- * Keys are `prefix_len u32 (host order) | static part | 16 bytes of address`. Unlike the kernel's
+ * Keys are `prefix_len u32 (host order) | static part | address`, the address of up to 16 bytes, in
+ * whole words: what is left of the last word is padding, and zero. Unlike the kernel's
  * trie it keeps keys canonical: `entries` yields them with zero host bits.
  */
 export class LpmMap implements RawMap {
@@ -21,13 +23,15 @@ export class LpmMap implements RawMap {
   readonly capacity: number;
   readonly trie: LpmTrie;
   readonly #staticBits: 32 | 64;
+  readonly #addressBits: number;
   readonly #little: boolean;
 
-  constructor(spec: MapSpec, capacity: number, staticBits: 32 | 64, hostOrder: ByteOrder) {
+  constructor(spec: MapSpec, capacity: number, staticBits: 32 | 64, hostOrder: ByteOrder, addressBits: number = LONGEST_ADDRESS) {
     this.spec = spec;
     this.capacity = capacity;
     this.trie = new LpmTrie(spec.name, capacity, spec.value.size);
     this.#staticBits = staticBits;
+    this.#addressBits = addressBits;
     this.#little = hostOrder === 'LE';
   }
 
@@ -85,7 +89,7 @@ export class LpmMap implements RawMap {
     const prefix = this.#prefix(key);
     if (prefix === undefined) {
       const least = this.#staticBits;
-      throw new SfcError('MAP_IO', `map ${this.spec.name}: prefix_len is not within ${least}..${least + ADDRESS_BITS}`);
+      throw new SfcError('MAP_IO', `map ${this.spec.name}: prefix_len is not within ${least}..${least + this.#addressBits}`);
     }
     return prefix;
   }
@@ -95,16 +99,18 @@ export class LpmMap implements RawMap {
     checkKey(this.spec, key);
     const view = new DataView(key.buffer, key.byteOffset, key.length);
     const length = view.getUint32(0, this.#little) - this.#staticBits;
-    if (length < 0 || length > ADDRESS_BITS) return undefined;
+    if (length < 0 || length > this.#addressBits) return undefined;
     const address = 4 + this.#staticBits / 8;
+    const word = (index: number): number =>
+      index * WORD_BITS < this.#addressBits ? maskWord(view.getInt32(address + 4 * index), length - index * WORD_BITS) : 0;
     return {
       s0: view.getInt32(4),
       s1: this.#staticBits === 64 ? view.getInt32(8) : 0,
       length,
-      w0: maskWord(view.getInt32(address), length),
-      w1: maskWord(view.getInt32(address + 4), length - 32),
-      w2: maskWord(view.getInt32(address + 8), length - 64),
-      w3: maskWord(view.getInt32(address + 12), length - 96),
+      w0: word(0),
+      w1: word(1),
+      w2: word(2),
+      w3: word(3),
     };
   }
 
@@ -116,7 +122,7 @@ export class LpmMap implements RawMap {
     if (this.#staticBits === 64) view.setInt32(8, prefix.s1);
     const address = 4 + this.#staticBits / 8;
     [prefix.w0, prefix.w1, prefix.w2, prefix.w3].forEach((word, index) => {
-      view.setInt32(address + 4 * index, word);
+      if (index * WORD_BITS < this.#addressBits) view.setInt32(address + 4 * index, word);
     });
     return key;
   }

@@ -46,8 +46,8 @@ function flow(port: number): SfcflowKey {
 describe('selectors in memory', () => {
   it('are found by the longest prefix, no longer than the key asks', () => {
     const { sfcselect } = typedMaps(createMemoryStore());
-    sfcselect.set(selector(address(), 0), { cidr_prefix_len: 0, path: FIREWALL });
-    sfcselect.set(selector(address(10, 0, 2), 24), { cidr_prefix_len: 24, path: PROXY });
+    sfcselect.set(selector(address(), 0), { cidr_prefix_len: 0, last_port: 0, path: FIREWALL });
+    sfcselect.set(selector(address(10, 0, 2), 24), { cidr_prefix_len: 24, last_port: 0, path: PROXY });
     expect(sfcselect.get(selector(address(10, 0, 2, 12), 32))?.path).toBe(PROXY);
     expect(sfcselect.get(selector(address(10, 0, 2, 12), 23))?.path).toBe(FIREWALL);
     expect(sfcselect.get(selector(address(10, 0, 3, 12), 32))?.path).toBe(FIREWALL);
@@ -56,14 +56,14 @@ describe('selectors in memory', () => {
 
   it('are one entry when two spellings name one prefix, and come back with host bits zero', () => {
     const { sfcselect } = typedMaps(createMemoryStore());
-    sfcselect.set(selector(address(10, 0, 2, 12), 24), { cidr_prefix_len: 24, path: FIREWALL });
-    sfcselect.set(selector(address(10, 0, 2, 99), 24), { cidr_prefix_len: 24, path: PROXY });
-    expect([...sfcselect.entries()]).toEqual([[selector(address(10, 0, 2), 24), { cidr_prefix_len: 24, path: PROXY }]]);
+    sfcselect.set(selector(address(10, 0, 2, 12), 24), { cidr_prefix_len: 24, last_port: 0, path: FIREWALL });
+    sfcselect.set(selector(address(10, 0, 2, 99), 24), { cidr_prefix_len: 24, last_port: 0, path: PROXY });
+    expect([...sfcselect.entries()]).toEqual([[selector(address(10, 0, 2), 24), { cidr_prefix_len: 24, last_port: 0, path: PROXY }]]);
   });
 
   it('are deleted only by their own prefix', () => {
     const { sfcselect } = typedMaps(createMemoryStore());
-    sfcselect.set(selector(address(10, 0, 2), 24), { cidr_prefix_len: 24, path: PROXY });
+    sfcselect.set(selector(address(10, 0, 2), 24), { cidr_prefix_len: 24, last_port: 0, path: PROXY });
     expect(sfcselect.delete(selector(address(10, 0, 2, 12), 32))).toBe(false);
     expect(sfcselect.delete(selector(address(10, 0, 2), 24))).toBe(true);
     expect(sfcselect.delete(selector(address(10, 0, 2), 24))).toBe(false);
@@ -73,8 +73,8 @@ describe('selectors in memory', () => {
     const store = createMemoryStore({}, order);
     const { sfcselect } = typedMaps(store, order);
     const server = address(0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9);
-    sfcselect.set(selector(address(203, 0, 113), 24, 443), { cidr_prefix_len: 24, path: 0xffffff01 });
-    sfcselect.set(selector(server, 128, 0, FAMILY.ipv6), { cidr_prefix_len: 128, path: PROXY });
+    sfcselect.set(selector(address(203, 0, 113), 24, 443), { cidr_prefix_len: 24, last_port: 0, path: 0xffffff01 });
+    sfcselect.set(selector(server, 128, 0, FAMILY.ipv6), { cidr_prefix_len: 128, last_port: 0, path: PROXY });
     const v4 = store.select.lookup(3783, FAMILY.ipv4, 1, 443, 6, 0xcb007109, 0, 0, 0);
     const v6 = store.select.lookup(3783, FAMILY.ipv6, 1, 0, 6, 0x20010db8, 0, 0, 9);
     expect([store.select.path(v4), store.select.cidrPrefixLength(v4)]).toEqual([0xffffff01, 24]);
@@ -85,7 +85,7 @@ describe('selectors in memory', () => {
 
   it('refuse a batch that does not fit as a whole, and keep what they had', () => {
     const { sfcselect } = typedMaps(createMemoryStore({ sfcselect: 2 }));
-    const value = { cidr_prefix_len: 32, path: FIREWALL };
+    const value = { cidr_prefix_len: 32, last_port: 0, path: FIREWALL };
     sfcselect.set(selector(address(10, 0, 0, 1), 32), value);
     const before = [...sfcselect.entries()];
     const batch = [1, 2, 3].map((last) => [selector(address(10, 0, 0, last), 32), { ...value, path: PROXY }] as const);
@@ -97,10 +97,44 @@ describe('selectors in memory', () => {
 
   it('refuse a prefix length outside the address', () => {
     const { sfcselect } = typedMaps(createMemoryStore());
-    const value = { cidr_prefix_len: 0, path: FIREWALL };
+    const value = { cidr_prefix_len: 0, last_port: 0, path: FIREWALL };
     expect(() => sfcselect.set(selector(address(), -1), value)).toThrow(refused);
     expect(() => sfcselect.set(selector(address(), 129), value)).toThrow(refused);
     expect(sfcselect.get(selector(address(), 129))).toBeUndefined();
+  });
+});
+
+describe('ranges of ports in memory', () => {
+  const entry = (port: number, bits: number) => ({ prefix_len: 32 + bits, endpoint: 3783, flags: 1, protocol: 6, port });
+
+  it('are found by the longest prefix of the port', () => {
+    const { sfcports } = typedMaps(createMemoryStore());
+    sfcports.set(entry(8000, 10), { first_port: 8000 });
+    sfcports.set(entry(8080, 16), { first_port: 0 });
+    expect(sfcports.get(entry(8063, 16))).toEqual({ first_port: 8000 });
+    expect(sfcports.get(entry(8080, 16))).toEqual({ first_port: 0 });
+    expect(sfcports.get(entry(80, 16))).toBeUndefined();
+    expect([...sfcports.entries()].map(([key]) => key)).toEqual([entry(8000 & ~63, 10), entry(8080, 16)]);
+    expect(sfcports.delete(entry(8001, 10))).toBe(true);
+    expect(sfcports.size()).toBe(1);
+  });
+
+  it('refuse a prefix length outside the port', () => {
+    const { sfcports } = typedMaps(createMemoryStore());
+    for (const bits of [-1, 17]) expect(() => sfcports.set(entry(0, bits), { first_port: 1 })).toThrow(refused);
+    expect(sfcports.get(entry(80, 17))).toBeUndefined();
+  });
+
+  it.each(['LE', 'BE'] as const)('answer the classifier, which asks in numbers (%s host)', (order) => {
+    const store = createMemoryStore({}, order);
+    const { sfcports } = typedMaps(store, order);
+    sfcports.set(entry(0xf000, 4), { first_port: 0xf001 });
+    sfcports.set(entry(0xf080, 16), { first_port: 0 });
+    const asked = [0xf001, 0xffff, 0xf080, 0xe000].map((port) => store.ports.lookup(3783, 1, 6, port));
+    expect(asked).toEqual([0xf001, 0xf001, 0xf080, 0xe000]);
+    expect(store.ports.lookup(3783, 0, 6, 0xf001)).toBe(0xf001);
+    expect(store.ports.lookup(3783, 1, 17, 0xffff)).toBe(0xffff);
+    expect(store.ports.lookup(3784, 1, 6, 0xffff)).toBe(0xffff);
   });
 });
 

@@ -95,11 +95,16 @@ describe('chains that lead in a ring', () => {
   });
 });
 
+/** What is sent is told apart by the port. */
+const INGRESS = (port: number) => `{ports: [portNumber: {port: ${port}}]}\n  ingress: {ports: [allPorts: {}]}`;
+const EXCEPT = (prefix: string) => `{to: {ipBlock: {cidr: 10.0.0.0/8, except: [${prefix}]}}, ports: [allPorts: {}]}`;
+
 describe('selectors that claim the same packets', () => {
   const chains = [chain('one'), chain('two')];
 
   it('conflict when they have the same subject, pods or no pods', () => {
     expect(told(validate(...chains, selector('a', 'vpn', 'one'), selector('b', 'vpn', 'two')).problems)).toEqual([
+      'warning a.yaml#3:18 TrafficSelector/a spec: claims the same packets as TrafficSelector/b, which leads to chain two: egress, 0/TCP, 0.0.0.0/0 of the same pods',
       'warning a.yaml#4:29 TrafficSelector/b spec: claims the same packets as TrafficSelector/a, which leads to chain one: egress, 0/TCP, 0.0.0.0/0 of the same pods',
     ]);
   });
@@ -108,6 +113,7 @@ describe('selectors that claim the same packets', () => {
     const other = selector('b', 'vpn', 'two').replace('app: vpn', 'tier: x');
     expect(messages(...chains, selector('a', 'vpn', 'one'), other)).toEqual([]);
     expect(messages(...chains, selector('a', 'vpn', 'one'), other, pod('vpn', ', tier: x'))).toEqual([
+      expect.stringContaining('TrafficSelector/a: claims the same packets as TrafficSelector/b'),
       expect.stringContaining(
         'TrafficSelector/b: claims the same packets as TrafficSelector/a, which leads to chain one: egress, 0/TCP, 0.0.0.0/0 of vpn/vpn',
       ),
@@ -117,13 +123,33 @@ describe('selectors that claim the same packets', () => {
   it('conflict in two spellings of one prefix', () => {
     const to = (cidr: string) => `{to: {ipBlock: {cidr: "${cidr}"}}, ports: [portNumber: {port: 53, protocol: UDP}]}`;
     const told = messages(...chains, selector('a', 'vpn', 'one', to('10.0.0.0/8')), selector('b', 'vpn', 'two', to('10.1.0.0/8')));
-    expect(told).toEqual([expect.stringContaining('has bits set'), expect.stringContaining('egress, 53/UDP, 10.0.0.0/8 of the same pods')]);
+    const both = expect.stringContaining('egress, 53/UDP, 10.0.0.0/8 of the same pods');
+    expect(told).toEqual([expect.stringContaining('has bits set'), both, both]);
+  });
+
+  it.each([
+    [
+      'ranges of one width that overlap',
+      '{ports: [portNumber: {port: 80, endPort: 89}]}',
+      '{ports: [portNumber: {port: 85, endPort: 94}]}',
+      '85-89/TCP',
+    ],
+    ['what they receive', INGRESS(1), INGRESS(2), 'ingress, 0/TCP, 0.0.0.0/0'],
+    ['any protocol', '{ports: [allPorts: {protocol: Any}]}', '{ports: [allPorts: {protocol: Any}]}', '0/Any, 0.0.0.0/0'],
+    ['a prefix with different exceptions', EXCEPT('10.0.0.0/9'), EXCEPT('10.0.0.0/10'), 'egress, 0/TCP, 10.0.0.0/8'],
+  ])('conflict in %s, whatever their order', (_, one, other, what) => {
+    const [a, b] = [selector('a', 'vpn', 'one', one), selector('b', 'vpn', 'two', other)];
+    const expected = [expect.stringMatching(`/a: .*/b, .*${what}`), expect.stringMatching(`/b: .*/a, .*${what}`)];
+    expect(messages(...chains, a, b)).toEqual(expected);
+    expect(messages(...chains, b, a)).toEqual(expected);
   });
 
   it.each([
     ['another prefix', '{to: {ipBlock: {cidr: 10.0.0.0/9}}, ports: [allPorts: {protocol: TCP}]}'],
     ['another port', '{ports: [portNumber: {port: 80}]}'],
     ['another protocol', '{ports: [allPorts: {protocol: UDP}]}'],
+    ['another direction', INGRESS(1)],
+    ['a narrower range', '{ports: [portNumber: {port: 80, endPort: 89}]}'],
   ])('do not conflict in %s', (_, egress) => {
     expect(messages(...chains, selector('a', 'vpn', 'one'), selector('b', 'vpn', 'two', egress))).toEqual([]);
   });

@@ -1,8 +1,7 @@
 /** What can be said of manifests as a whole, without a node and before anything is assigned. */
 
-import { formatProtocol } from '../../maps/index.js';
+import { type Claim, claimsOf, contested, describeClaim, widthOf } from '../claims.js';
 import { compileNode, podKey, selectedPods } from '../compile.js';
-import { ANY_IPV4, ANY_IPV6 } from '../destinations.js';
 import { findRings } from '../rings.js';
 import type { Problem, Selector, World } from '../world.js';
 import type { ManifestFile } from './entries.js';
@@ -21,12 +20,6 @@ export function checkWorld(world: World): Problem[] {
   });
 }
 
-function claimsOf({ cidr, ports }: Selector): string[] {
-  const cidrs = cidr === undefined ? [ANY_IPV4, ANY_IPV6] : [cidr];
-  const claims = ports.flatMap(({ protocol, port }) => cidrs.map(({ text }) => `egress, ${port}/${formatProtocol(protocol)}, ${text}`));
-  return [...new Set(claims)];
-}
-
 function groupBy<T>(values: readonly T[], keysOf: (value: T) => readonly string[]): [string, T[]][] {
   const groups = new Map<string, T[]>();
   for (const value of values) {
@@ -39,29 +32,56 @@ function groupBy<T>(values: readonly T[], keysOf: (value: T) => readonly string[
   return [...groups];
 }
 
-/** Selectors of different chains with the same packets of the same pods: told once a pair, with the first thing they share. */
-function checkConflicts(world: World): Problem[] {
-  const pods = new Map<Selector, readonly string[]>();
-  const subjectsOf = (selector: Selector): readonly string[] => {
-    const known = pods.get(selector) ?? selectedPods(world, selector).map(podKey);
-    pods.set(selector, known);
-    // The same subject conflicts whether or not its pods are in these manifests.
-    return [...known, JSON.stringify([selector.namespaceSelector, selector.podSelector])];
+/** Pods whose packets two selectors both mean, in words; undefined: none, as far as the manifests tell. */
+type SharedPods = (one: Selector, other: Selector) => string | undefined;
+
+function sharedPods(world: World): SharedPods {
+  const known = new Map<Selector, ReadonlySet<string>>();
+  const podsOf = (selector: Selector): ReadonlySet<string> => {
+    const pods = known.get(selector) ?? new Set(selectedPods(world, selector).map(podKey));
+    known.set(selector, pods);
+    return pods;
   };
-  const problems = new Map<string, Problem>();
-  for (const [claim, rivals] of groupBy(world.selectors, claimsOf)) {
-    if (new Set(rivals.map(({ chain }) => chain)).size < 2) continue;
-    for (const [subject, [first, ...others]] of groupBy(rivals, subjectsOf)) {
-      for (const other of others) {
-        if (first === undefined || other.chain === first.chain || problems.has(`${first.name} ${other.name}`)) continue;
-        const whose = subject.startsWith('[') ? 'the same pods' : subject;
-        const message = `claims the same packets as TrafficSelector/${first.name}, which leads to chain ${first.chain}: ${claim} of ${whose}`;
-        const hint = 'The chain with the lower servicePathId has them; let the two differ in subject, port or prefix.';
-        problems.set(`${first.name} ${other.name}`, warning(`TrafficSelector/${other.name}`, 'spec', message, hint));
+  const subject = ({ namespaceSelector, podSelector }: Selector) => JSON.stringify([namespaceSelector, podSelector]);
+  return (one, other) => {
+    const others = podsOf(other);
+    // The same subject conflicts whether or not its pods are in these manifests.
+    return [...podsOf(one)].find((pod) => others.has(pod)) ?? (subject(one) === subject(other) ? 'the same pods' : undefined);
+  };
+}
+
+/** Selectors of different chains with the same packets of the same pods: told on both, once a pair, with the first thing they share. */
+function checkConflicts(world: World): Problem[] {
+  const shared = sharedPods(world);
+  const claims = [...world.selectors]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((selector) => claimsOf(selector).map((claim) => ({ selector, claim })));
+  const told = new Set<string>();
+  const problems: Problem[] = [];
+  // Only claims of one direction, protocol, prefix and width can be of the same precedence.
+  const precedence = (claim: Claim) => `${claim.direction} ${claim.protocol} ${claim.cidr.text} ${widthOf(claim)}`;
+  for (const [, rivals] of groupBy(claims, ({ claim }) => [precedence(claim)])) {
+    if (new Set(rivals.map(({ selector }) => selector.chain)).size < 2) continue;
+    for (const [index, one] of rivals.entries()) {
+      for (const other of rivals.slice(index + 1)) {
+        const pair = `${one.selector.name} ${other.selector.name}`;
+        if (one.selector.chain === other.selector.chain || told.has(pair)) continue;
+        const where = contested(one.claim, other.claim);
+        const whose = where === undefined ? undefined : shared(one.selector, other.selector);
+        if (where === undefined || whose === undefined) continue;
+        told.add(pair);
+        const what = `${describeClaim(where)} of ${whose}`;
+        problems.push(rivalry(one.selector, other.selector, what), rivalry(other.selector, one.selector, what));
       }
     }
   }
-  return [...problems.values()];
+  return problems;
+}
+
+function rivalry(selector: Selector, rival: Selector, what: string): Problem {
+  const message = `claims the same packets as TrafficSelector/${rival.name}, which leads to chain ${rival.chain}: ${what}`;
+  const hint = 'The chain with the lower servicePathId has them; let the two differ in subject, port or prefix.';
+  return warning(`TrafficSelector/${selector.name}`, 'spec', message, hint);
 }
 
 const UNASSIGNED = { spiOf: () => undefined, serviceAddressOf: () => undefined };

@@ -1,10 +1,12 @@
 /** From a checked document to what policy works on. */
 
 import { type IpAddress, type IpPrefix, parseAddress, parseCidr } from '../../geneve/index.js';
+import { ANY_PROTOCOL } from '../claims.js';
 import type { Cidr, Spi } from '../desired.js';
 import { type LabelRequirement, type LabelSelector, SELECT_EVERYTHING } from '../label-selector.js';
+import { mergePrefixes } from '../prefixes.js';
 import { DEFAULT_AFFINITY_TIMEOUT, type Document, type Kind } from '../schema/index.js';
-import type { Chain, Namespace, Node, Pod, Selector, Service } from '../world.js';
+import type { Chain, Direction, Namespace, Node, Pod, Rule, Selector, Service } from '../world.js';
 
 interface Values {
   readonly ServiceFunctionChain: Chain;
@@ -19,10 +21,11 @@ export type ValueOf<K extends Kind> = Values[K];
 /** The document as it was written, for those who show it. */
 type Written = Readonly<Record<string, unknown>>;
 type Converter<K extends Kind> = (document: Document<K>, written: Written) => Values[K];
+type WrittenPort = NonNullable<Document<'TrafficSelector'>['spec']['egress']>['ports'][number];
 type SelectorDocument = Document<'TrafficSelector'>['spec']['subject']['pods']['podSelector'];
 
 const ZONE_LABEL = 'topology.kubernetes.io/zone';
-const PROTOCOL_NUMBER = { TCP: 6, UDP: 17 } as const;
+const PROTOCOL_NUMBER = { TCP: 6, UDP: 17, SCTP: 132, ICMP: 1, Any: ANY_PROTOCOL } as const;
 
 function equalities(labels: Readonly<Record<string, string>>): LabelRequirement[] {
   return Object.entries(labels).map(([key, value]) => ({ key, operator: 'In', values: [value] }));
@@ -63,16 +66,32 @@ const toChain: Converter<'ServiceFunctionChain'> = ({ metadata, spec, status }, 
   };
 };
 
-const toSelector: Converter<'TrafficSelector'> = ({ metadata, spec: { serviceFunctionChain, subject, egress } }, written) => ({
+interface PeerBlock {
+  readonly ipBlock: { readonly cidr: string; readonly except?: readonly string[] };
+}
+
+function rule(direction: Direction, peer: PeerBlock | undefined, ports: readonly WrittenPort[]): Rule {
+  return {
+    direction,
+    cidr: peer === undefined ? undefined : prefix(peer.ipBlock.cidr),
+    except: mergePrefixes((peer?.ipBlock.except ?? []).map(prefix)),
+    ports: ports.map(({ allPorts, portNumber }) => ({
+      protocol: PROTOCOL_NUMBER[(portNumber ?? allPorts)?.protocol ?? 'TCP'],
+      port: portNumber?.port ?? 0,
+      lastPort: portNumber?.endPort ?? portNumber?.port ?? 0,
+    })),
+  };
+}
+
+const toSelector: Converter<'TrafficSelector'> = ({ metadata, spec: { serviceFunctionChain, subject, egress, ingress } }, written) => ({
   name: metadata.name,
   chain: serviceFunctionChain,
   namespaceSelector: labelSelector(subject.pods.namespaceSelector),
   podSelector: labelSelector(subject.pods.podSelector),
-  cidr: egress.to === undefined ? undefined : prefix(egress.to.ipBlock.cidr),
-  ports: egress.ports.map(({ allPorts, portNumber }) => ({
-    protocol: PROTOCOL_NUMBER[(portNumber ?? allPorts)?.protocol ?? 'TCP'],
-    port: portNumber?.port ?? 0,
-  })),
+  rules: [
+    ...(egress === undefined ? [] : [rule('egress', egress.to, egress.ports)]),
+    ...(ingress === undefined ? [] : [rule('ingress', ingress.from, ingress.ports)]),
+  ],
   resource: written,
 });
 

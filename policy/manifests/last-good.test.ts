@@ -53,7 +53,7 @@ describe('a document that turns bad', () => {
   it('does not hold up its neighbours', () => {
     const now = readAll({ 'a.yaml': join(CHAIN, SELECTOR) }, { 'a.yaml': join(BAD_CHAIN, SELECTOR.replace('443', '80')) });
     expect(names(now)).toEqual(['firewall', 'vpn-to-firewall']);
-    expect(now.world.selectors[0]?.ports).toContainEqual({ protocol: 6, port: 80 });
+    expect(now.world.selectors[0]?.rules[0]?.ports).toContainEqual({ protocol: 6, port: 80, lastPort: 80 });
   });
 
   it('stays in force reading after reading, until it is good or gone', () => {

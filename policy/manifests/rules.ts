@@ -6,6 +6,7 @@
 
 import { parseCidr } from '../../geneve/index.js';
 import { chainUid, serviceName } from '../names.js';
+import { covers, fill } from '../prefixes.js';
 import { type Fault, type Kind, type Path, show } from '../schema/index.js';
 
 type Mapping = Readonly<Record<string, unknown>>;
@@ -39,7 +40,7 @@ function requirementRules(selector: Mapping, path: Path): Fault[] {
 
 /** Kubernetes takes a prefix with host bits for the network that it lies in, and so do we, but say so. */
 function prefixRules(text: unknown, path: Path): Fault[] {
-  const cidr = typeof text === 'string' && text.length < 64 ? parseCidr(text) : undefined;
+  const cidr = prefixOf(text);
   if (cidr?.hostBits !== true) return [];
   const message = `${text} has bits set behind the prefix; read as ${cidr.text}`;
   return [{ severity: 'warning', path, message, hint: `Write ${cidr.text}.` }];
@@ -58,8 +59,55 @@ function trafficSelectorRules(document: Mapping): Fault[] {
     const hint = `If so, write ${field}: {}, as an API server asks for it.`;
     return [{ severity: 'warning', path, message: `${field} is absent: ${EVERYTHING[field]} is meant`, hint }];
   });
-  const { cidr } = mapping(mapping(mapping(spec.egress).to).ipBlock);
-  return [...subject, ...prefixRules(cidr, ['spec', 'egress', 'to', 'ipBlock', 'cidr'])];
+  return [...subject, ...directionRules(spec), ...ruleRules(spec.egress, 'egress', 'to'), ...ruleRules(spec.ingress, 'ingress', 'from')];
+}
+
+const SPEC_FIELDS = ['serviceFunctionChain', 'subject', 'egress', 'ingress'];
+
+function directionRules(spec: Mapping): Fault[] {
+  // Where a field of spec is misspelt, or spec is missing, the schema has said so.
+  if (spec.subject === undefined || Object.keys(spec).some((key) => !SPEC_FIELDS.includes(key))) return [];
+  if (Object.hasOwn(spec, 'egress') || Object.hasOwn(spec, 'ingress')) return [];
+  return [error(['spec', 'egress'], 'egress and ingress are missing; expected at least one of them', 'Add egress under spec.')];
+}
+
+/** Rules of one direction; `peer` is the field of the other ends. */
+function ruleRules(rule: unknown, direction: 'egress' | 'ingress', peer: 'to' | 'from'): Fault[] {
+  const { [peer]: block, ports } = mapping(rule);
+  const path = ['spec', direction, peer, 'ipBlock'];
+  const { cidr, except } = mapping(mapping(block).ipBlock);
+  return [
+    ...prefixRules(cidr, [...path, 'cidr']),
+    ...exceptRules(cidr, list(except), [...path, 'except']),
+    ...list(ports).flatMap((port, index) =>
+      rangeRules(mapping(mapping(port).portNumber), ['spec', direction, 'ports', index, 'portNumber']),
+    ),
+  ];
+}
+
+const prefixOf = (text: unknown) => (typeof text === 'string' && text.length < 64 ? parseCidr(text) : undefined);
+
+/** An exception has to lie within its prefix, as in a NetworkPolicy, and something has to be left. */
+function exceptRules(cidr: unknown, except: readonly unknown[], path: Path): Fault[] {
+  const whole = prefixOf(cidr);
+  if (whole === undefined) return [];
+  const parts = except.map(prefixOf);
+  const faults = except.flatMap((text, index): Fault[] => {
+    const part = parts[index];
+    if (part === undefined) return [];
+    const at = [...path, index];
+    if (part.prefixLength > whole.prefixLength && covers(whole, part)) return prefixRules(text, at);
+    return [error(at, `${part.text} is not a part of ${whole.text}`, 'Name a longer prefix that lies within the cidr.')];
+  });
+  const known = parts.filter((part) => part !== undefined);
+  if (faults.every(({ severity }) => severity === 'warning') && known.length > 0 && fill(whole, known))
+    faults.push(error(path, `nothing of ${whole.text} is left`, 'Take an exception out, or the rule.'));
+  return faults;
+}
+
+function rangeRules({ port, endPort }: Mapping, path: Path): Fault[] {
+  if (typeof port !== 'number' || typeof endPort !== 'number' || endPort >= port || endPort < 1) return [];
+  return [error([...path, 'endPort'], `${endPort} is before port ${port}`, 'Write the lower port as port, the higher as endPort.')];
 }
 
 /** What tells the functions of a chain apart: their names, and the names of their Services. */

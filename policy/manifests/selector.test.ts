@@ -43,10 +43,16 @@ describe('a TrafficSelector', () => {
             { key: 'tier', operator: 'NotIn', values: ['test'] },
           ],
         },
-        cidr: { family: 1, prefixLength: 8, text: '10.0.0.0/8', bytes: Uint8Array.of(10, ...new Array(15).fill(0)) },
-        ports: [
-          { protocol: 17, port: 0 },
-          { protocol: 6, port: 443 },
+        rules: [
+          {
+            direction: 'egress',
+            cidr: { family: 1, prefixLength: 8, text: '10.0.0.0/8', bytes: Uint8Array.of(10, ...new Array(15).fill(0)) },
+            except: [],
+            ports: [
+              { protocol: 17, port: 0, lastPort: 0 },
+              { protocol: 6, port: 443, lastPort: 443 },
+            ],
+          },
         ],
         resource: expect.objectContaining({ kind: 'TrafficSelector' }),
       },
@@ -55,14 +61,24 @@ describe('a TrafficSelector', () => {
 
   it.each([
     ['no network', '    network: default\n', '', { chain: 'firewall' }],
-    ['every destination', TO, '', { cidr: undefined }],
-    ['an IPv6 prefix', '10.0.0.0/8', '"2001:DB8:0::/33"', { cidr: { family: 2, text: '2001:db8::/33', prefixLength: 33 } }],
-    ['all of IPv6', '10.0.0.0/8', '::/0', { cidr: { family: 2, text: '::/0' } }],
-    ['one address', '10.0.0.0/8', '10.0.2.12/32', { cidr: { text: '10.0.2.12/32' } }],
-    ['the lowest port', 'port: 443', 'port: 1', { ports: [{ port: 0 }, { port: 1 }] }],
-    ['the highest port', 'port: 443', 'port: 65535', { ports: [{ port: 0 }, { port: 65_535 }] }],
-    ['the default protocol for a port', '          protocol: TCP\n', '', { ports: [{ protocol: 17 }, { protocol: 6, port: 443 }] }],
-    ['the default protocol for all ports', 'allPorts:\n          protocol: UDP', 'allPorts: {}', { ports: [{ protocol: 6, port: 0 }, {}] }],
+    ['every destination', TO, '', { rules: [{ cidr: undefined }] }],
+    ['an IPv6 prefix', '10.0.0.0/8', '"2001:DB8:0::/33"', { rules: [{ cidr: { family: 2, text: '2001:db8::/33', prefixLength: 33 } }] }],
+    ['all of IPv6', '10.0.0.0/8', '::/0', { rules: [{ cidr: { family: 2, text: '::/0' } }] }],
+    ['one address', '10.0.0.0/8', '10.0.2.12/32', { rules: [{ cidr: { text: '10.0.2.12/32' } }] }],
+    ['the lowest port', 'port: 443', 'port: 1', { rules: [{ ports: [{ port: 0 }, { port: 1 }] }] }],
+    ['the highest port', 'port: 443', 'port: 65535', { rules: [{ ports: [{ port: 0 }, { port: 65_535 }] }] }],
+    [
+      'the default protocol for a port',
+      '          protocol: TCP\n',
+      '',
+      { rules: [{ ports: [{ protocol: 17 }, { protocol: 6, port: 443 }] }] },
+    ],
+    [
+      'the default protocol for all ports',
+      'allPorts:\n          protocol: UDP',
+      'allPorts: {}',
+      { rules: [{ ports: [{ protocol: 6, port: 0 }, {}] }] },
+    ],
     [
       'Exists',
       'NotIn\n            values: [test]',
@@ -88,6 +104,35 @@ describe('a TrafficSelector', () => {
       { namespaceSelector: { requirements: [] }, podSelector: { requirements: [] } },
     ],
     ['an empty label value', 'app: vpn', 'app: ""', { podSelector: { requirements: [{ key: 'app', values: [''] }, {}] } }],
+    ['a range', 'port: 443', 'port: 8000\n          endPort: 8999', { rules: [{ ports: [{}, { port: 8000, lastPort: 8999 }] }] }],
+    ['a range of one port', 'port: 443', 'port: 443\n          endPort: 443', { rules: [{ ports: [{}, { port: 443, lastPort: 443 }] }] }],
+    ['SCTP', 'protocol: TCP', 'protocol: SCTP', { rules: [{ ports: [{}, { protocol: 132, port: 443 }] }] }],
+    ['ICMP', 'protocol: UDP', 'protocol: ICMP', { rules: [{ ports: [{ protocol: 1, port: 0, lastPort: 0 }, {}] }] }],
+    ['any protocol', 'protocol: UDP', 'protocol: Any', { rules: [{ ports: [{ protocol: 0, port: 0, lastPort: 0 }, {}] }] }],
+    [
+      'exceptions, the fewest that mean the same',
+      'cidr: 10.0.0.0/8',
+      'cidr: 10.0.0.0/8\n        except: [10.1.1.0/24, 10.2.0.0/17, 10.1.0.0/16, 10.2.128.0/17]',
+      { rules: [{ except: [{ text: '10.1.0.0/16' }, { text: '10.2.0.0/16' }] }] },
+    ],
+    ['no exceptions in the list', 'cidr: 10.0.0.0/8', 'cidr: 10.0.0.0/8\n        except: []', { rules: [{ except: [] }] }],
+    [
+      'both directions',
+      '  egress:',
+      '  ingress:\n    from:\n      ipBlock:\n        cidr: 192.168.0.0/16\n    ports:\n      - allPorts: {}\n  egress:',
+      {
+        rules: [
+          { direction: 'egress', cidr: { text: '10.0.0.0/8' } },
+          { direction: 'ingress', cidr: { text: '192.168.0.0/16' }, except: [], ports: [{ protocol: 6, port: 0, lastPort: 0 }] },
+        ],
+      },
+    ],
+    [
+      'ingress alone, from every source',
+      `  egress:\n${TO}`,
+      '  ingress:\n',
+      { rules: [{ direction: 'ingress', cidr: undefined, ports: [{ protocol: 17 }, { protocol: 6, port: 443 }] }] },
+    ],
     ['a status', 'spec:', 'status: {anything: 1}\nspec:', { chain: 'firewall' }],
   ])('is read with %s', (_, from, to, expected) => {
     const { world, problems } = read(changed(SELECTOR, from, to).text);
@@ -98,7 +143,7 @@ describe('a TrafficSelector', () => {
   it('has up to ten ports', () => {
     const ports = (count: number) =>
       `    ports:\n${Array.from({ length: count }, (_, i) => `      - portNumber: {port: ${i + 1}}\n`).join('')}`;
-    expect(selectorOf(changed(SELECTOR, PORTS, ports(10)).text)?.ports).toHaveLength(10);
+    expect(selectorOf(changed(SELECTOR, PORTS, ports(10)).text)?.rules[0]?.ports).toHaveLength(10);
     expect(read(changed(SELECTOR, PORTS, ports(11)).text).problems).toMatchObject([
       { path: 'spec.egress.ports', message: 'has 11 entries; expected a list of 1 to 10 entries' },
     ]);
@@ -109,7 +154,7 @@ describe('what is read otherwise than it may look is told as a warning', () => {
   it('a prefix with bits behind it', () => {
     const { text, line } = changed(SELECTOR, '10.0.0.0/8', '10.1.2.3/8');
     const { world, problems } = read(text);
-    expect(world.selectors[0]?.cidr).toEqual({
+    expect(world.selectors[0]?.rules[0]?.cidr).toEqual({
       family: 1,
       prefixLength: 8,
       text: '10.0.0.0/8',
@@ -222,6 +267,8 @@ describe('labels directly under a selector', () => {
 
 const PORT = 'spec.egress.ports[1].portNumber';
 const POD_SELECTOR_PATH = 'spec.subject.pods.podSelector';
+const PROTOCOLS = 'expected TCP, UDP, SCTP, ICMP or Any';
+const EXCEPT = (prefixes: string) => `cidr: 10.0.0.0/8\n        except: [${prefixes}]`;
 const CIDR = 'expected ADDRESS/LENGTH, such as 10.0.0.0/8 or 2001:db8::/32';
 
 describe('in a TrafficSelector', () => {
@@ -236,10 +283,14 @@ describe('in a TrafficSelector', () => {
     ['port: 443', 'number: 443', `${PORT}.port`, 'port is missing; expected an integer from 1 to 65535', -2, 2],
     ['portNumber', 'portNumbr', 'spec.egress.ports[1].portNumbr', 'unknown field portNumbr; did you mean portNumber?'],
     ['portNumber', 'port', 'spec.egress.ports[1].port', 'unknown field port; did you mean portNumber?'],
-    ['protocol: TCP', 'protocol: tcp', `${PORT}.protocol`, '"tcp" is not a protocol; expected TCP or UDP; did you mean TCP?'],
-    ['protocol: TCP', 'protocol: SCTP', `${PORT}.protocol`, '"SCTP" is not a protocol; expected TCP or UDP'],
-    ['protocol: UDP', 'protocol: ICMP', 'spec.egress.ports[0].allPorts.protocol', '"ICMP" is not a protocol; expected TCP or UDP'],
-    ['protocol: UDP', 'protocol: 17', 'spec.egress.ports[0].allPorts.protocol', '17 is not a protocol; expected TCP or UDP'],
+    ['protocol: TCP', 'protocol: tcp', `${PORT}.protocol`, '"tcp" is not a protocol; expected TCP, UDP or SCTP; did you mean TCP?'],
+    ['protocol: TCP', 'protocol: ICMP', `${PORT}.protocol`, '"ICMP" is not a protocol; expected TCP, UDP or SCTP'],
+    ['protocol: TCP', 'protocol: Any', `${PORT}.protocol`, '"Any" is not a protocol; expected TCP, UDP or SCTP'],
+    ['protocol: UDP', 'protocol: GRE', 'spec.egress.ports[0].allPorts.protocol', `"GRE" is not a protocol; ${PROTOCOLS}`],
+    ['protocol: UDP', 'protocol: 17', 'spec.egress.ports[0].allPorts.protocol', `17 is not a protocol; ${PROTOCOLS}`],
+    ['port: 443', 'port: 443\n          endPort: 442', `${PORT}.endPort`, '442 is before port 443', 1],
+    ['port: 443', 'port: 443\n          endPort: 65536', `${PORT}.endPort`, '65536 is not a port; expected an integer from 1 to 65535', 1],
+    ['port: 443', 'port: 443\n          endport: 445', `${PORT}.endport`, 'unknown field endport; did you mean endPort?', 1],
     ['protocol: UDP', 'port: 1', 'spec.egress.ports[0].allPorts.port', 'unknown field port; expected protocol'],
     [
       '- portNumber',
@@ -262,8 +313,12 @@ describe('in a TrafficSelector', () => {
     ['10.0.0.0/8', '"::/129"', 'spec.egress.to.ipBlock.cidr', `"::/129" is not a prefix; ${CIDR}`],
     ['10.0.0.0/8', '10', 'spec.egress.to.ipBlock.cidr', `10 is not a prefix; ${CIDR}`],
     ['cidr: 10.0.0.0/8', 'CIDR: 10.0.0.0/8', 'spec.egress.to.ipBlock.CIDR', 'unknown field CIDR; did you mean cidr?'],
-    ['cidr: 10.0.0.0/8', 'cidr: 10.0.0.0/8\n        except: []', 'spec.egress.to.ipBlock.except', 'unknown field except; expected cidr', 1],
-    [TO, '    to: {}\n', 'spec.egress.to.ipBlock', 'ipBlock is missing; expected a mapping with cidr'],
+    ['cidr: 10.0.0.0/8', EXCEPT('11.0.0.0/9'), 'spec.egress.to.ipBlock.except[0]', '11.0.0.0/9 is not a part of 10.0.0.0/8', 1],
+    ['cidr: 10.0.0.0/8', EXCEPT('10.0.0.0/8'), 'spec.egress.to.ipBlock.except[0]', '10.0.0.0/8 is not a part of 10.0.0.0/8', 1],
+    ['cidr: 10.0.0.0/8', EXCEPT('"::/9"'), 'spec.egress.to.ipBlock.except[0]', '::/9 is not a part of 10.0.0.0/8', 1],
+    ['cidr: 10.0.0.0/8', EXCEPT('10.0.0.1'), 'spec.egress.to.ipBlock.except[0]', `"10.0.0.1" is not a prefix; ${CIDR}`, 1],
+    ['cidr: 10.0.0.0/8', EXCEPT('10.0.0.0/9, 10.128.0.0/9'), 'spec.egress.to.ipBlock.except', 'nothing of 10.0.0.0/8 is left', 1],
+    [TO, '    to: {}\n', 'spec.egress.to.ipBlock', 'ipBlock is missing; expected a mapping with cidr and except'],
     [TO, '    to: {ipBlock: {}}\n', 'spec.egress.to.ipBlock.cidr', `cidr is missing; ${CIDR}`],
     [TO, '    to:\n', 'spec.egress.to', 'is empty; expected a mapping with ipBlock'],
     [
@@ -324,12 +379,8 @@ describe('in a TrafficSelector', () => {
       1,
     ],
     ['egress', 'egres', 'spec.egres', 'unknown field egres; did you mean egress?'],
-    [
-      'egress:',
-      'ingress: {}\n  egress:',
-      'spec.ingress',
-      'ingress is not supported here: only packets that leave a pod are steered; use egress',
-    ],
+    ['egress:', 'ingress: {}\n  egress:', 'spec.ingress.ports', 'ports is missing; expected a list of 1 to 10 entries'],
+    [`  egress:\n${TO}${PORTS}`, '', 'spec.egress', 'egress and ingress are missing; expected at least one of them', -15],
     [
       '  name: vpn',
       '  namespace: vpn\n  name: vpn',

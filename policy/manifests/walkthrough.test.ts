@@ -48,16 +48,14 @@ describe("the walkthrough's manifests", () => {
         chain: 'firewall',
         namespaceSelector: is('kubernetes.io/metadata.name', 'vpn'),
         podSelector: is('app', 'vpn'),
-        cidr: ANY_IPV4,
-        ports: PORTS,
+        rules: [{ direction: 'egress', cidr: ANY_IPV4, except: [], ports: PORTS }],
       },
       {
         name: 'firewall-to-proxy',
         chain: 'proxy',
         namespaceSelector: is('kubernetes.io/metadata.name', 'firewall'),
         podSelector: is('app', 'firewall'),
-        cidr: ANY_IPV4,
-        ports: PORTS,
+        rules: [{ direction: 'egress', cidr: ANY_IPV4, except: [], ports: PORTS }],
       },
     ]);
   });

@@ -1,7 +1,7 @@
 /** Lets the same story happen on both datapaths and tells the first difference. */
 
 import { CAST, NAME_OF, type Name, type Outcome, type Stage } from '../../datapath/cast.js';
-import { FAILURE_POLICY, PEER_FLAG, type SfcflowKey, type SfcflowValue } from '../../maps/index.js';
+import { ENDPOINT_FLAG, FAILURE_POLICY, PEER_FLAG, type SfcflowKey, type SfcflowValue } from '../../maps/index.js';
 import { ETHERNET, framed, isIpv6, spoiled, turned, unwrapped } from './packets.js';
 import { type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
 
@@ -97,8 +97,18 @@ function podAt(bytes: Uint8Array): Name | undefined {
   return (Object.keys(CAST) as Name[]).find((name) => CAST[name] === text);
 }
 
-const PROTOCOL = { tcp: 6, udp: 17 } as const;
-const SELECTS = { nothing: false, both: true, 'all-ports': 'all-ports', ports: 'ports' } as const;
+const PROTOCOL = { any: 0, icmp: 1, tcp: 6, udp: 17, gre: 47, sctp: 132 } as const;
+const { selectsRanges, selectsAnyProtocol } = ENDPOINT_FLAG;
+/** What a pod selects, as the stage is told. */
+const SELECTS = {
+  nothing: { selects: false },
+  both: { selects: true },
+  'all-ports': { selects: 'all-ports' },
+  ports: { selects: 'ports' },
+  ranges: { selects: 'ports', alsoSelects: selectsRanges },
+  'any-protocol': { selects: false, alsoSelects: selectsAnyProtocol },
+  everything: { selects: true, alsoSelects: selectsRanges | selectsAnyProtocol },
+} as const;
 
 function matchOf({ cidr, protocol, port = 0 }: Extract<Preparation, { do: 'select' | 'unselect' }>) {
   return { cidr: prefixOf(cidr), protocol: PROTOCOL[protocol], port };
@@ -115,13 +125,16 @@ function prepare(stage: Stage, step: Preparation): void {
       for (const each of WALKTHROUGH) prepare(stage, each);
       return;
     case 'pod':
-      stage.pod(step.name, { generation: step.generation, selects: SELECTS[step.selects], ipv4: step.ipv4 ?? true });
+      stage.pod(step.name, { generation: step.generation, ...SELECTS[step.selects], ipv4: step.ipv4 ?? true });
       return;
     case 'gone':
       stage.gone(step.name);
       return;
     case 'select':
-      stage.selects(step.name, step.spi, step.si, matchOf(step));
+      stage.selects(step.name, step.spi, step.si, { ...matchOf(step), ...(step.foundAs === undefined ? {} : { foundAs: step.foundAs }) });
+      return;
+    case 'range':
+      stage.range(step.name, step.port, step.bits, step.firstPort, PROTOCOL[step.protocol]);
       return;
     case 'unselect':
       stage.unselects(step.name, matchOf(step));

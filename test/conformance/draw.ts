@@ -115,7 +115,8 @@ const packet: fc.Arbitrary<Draft> = fc
       {
         from: name,
         to: name,
-        protocol: fc.constantFrom('tcp', 'udp', 'udp', 'icmp'),
+        protocol: fc.constantFrom('tcp', 'tcp', 'udp', 'udp', 'udp', 'icmp', 'sctp', 'gre'),
+        icmpType: fc.constantFrom(8, 8, 0, 3),
         sourcePort: port,
         destinationPort: port,
         tcpFlags: fc.constantFrom(0x02, 0x10, 0x12, 0x18, 0x04),
@@ -158,7 +159,16 @@ const cidr = fc.constantFrom(
 const match = {
   name: fc.constantFrom<Name>('vpn', 'vpn', 'firewall', 'firewall', 'proxy', 'destination'),
   cidr,
-  protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+  protocol: fc.constantFrom(
+    'tcp' as const,
+    'tcp' as const,
+    'udp' as const,
+    'udp' as const,
+    'any' as const,
+    'icmp' as const,
+    'sctp' as const,
+    'gre' as const,
+  ),
   port: fc.constantFrom(0, 80, 443),
 };
 
@@ -173,7 +183,18 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
         do: doing('pod'),
         name: pods,
         generation: fc.integer({ min: 1, max: 3 }),
-        selects: fc.constantFrom('both', 'both', 'nothing', 'all-ports', 'ports'),
+        selects: fc.constantFrom(
+          'both',
+          'both',
+          'both',
+          'nothing',
+          'all-ports',
+          'ports',
+          'ranges',
+          'any-protocol',
+          'everything',
+          'everything',
+        ),
       })
       .chain((pod) => fc.constantFrom(pod, pod, pod, pod, { ...pod, ipv4: false })),
   ),
@@ -201,6 +222,18 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
   or(1, fc.record({ do: doing('unpath'), spi, si: fc.constantFrom(1, 2) })),
   or(1, fc.record({ do: doing('peer'), cidr, trusted: fc.boolean(), decapsulates: fc.boolean() })),
   or(1, fc.record({ do: doing('unpeer'), cidr })),
+  // An exception; and an entry that is compared by another's prefix.
+  or(1, fc.record({ do: doing('select'), ...match, spi: fc.constant(0), si: fc.constant(0) })),
+  or(1, fc.record({ do: doing('select'), ...match, spi, si: fc.constantFrom(1, 2), foundAs: fc.constantFrom(0, 16, 32) })),
+  or(
+    1,
+    fc
+      .tuple(
+        fc.record({ do: doing('range'), name: pods, protocol: match.protocol, firstPort: fc.constantFrom(0, 80, 443) }),
+        fc.constantFrom<readonly [number, number]>([0, 0], [256, 8], [443, 16], [4000, 11], [0x8000, 1]),
+      )
+      .map(([range, [port, bits]]) => ({ ...range, port, bits })),
+  ),
   or(1, fc.record({ do: doing('evict'), name: pods })),
   // No sum of these is near the time-out: how long a story takes is not what is compared.
   or(1, fc.record({ do: doing('age'), seconds: fc.constantFrom(4, 13) })),

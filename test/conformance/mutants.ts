@@ -48,13 +48,13 @@ export const MUTANTS: readonly Mutant[] = [
     differs: ['bytes', 'verdict', 'counters'],
     kernel: {
       file: 'classify.h',
-      is: 'exact_port->cidr_prefix_len >= all_ports->cidr_prefix_len',
-      becomes: 'exact_port->cidr_prefix_len > all_ports->cidr_prefix_len',
+      is: 'next->cidr_prefix_len > found->cidr_prefix_len',
+      becomes: 'next->cidr_prefix_len >= found->cidr_prefix_len',
     },
     userspace: {
       file: 'pipeline.js',
-      is: 'select.cidrPrefixLength(exact) >= select.cidrPrefixLength(all)',
-      becomes: 'select.cidrPrefixLength(exact) > select.cidrPrefixLength(all)',
+      is: 'select.cidrPrefixLength(next) > select.cidrPrefixLength(found)',
+      becomes: 'select.cidrPrefixLength(next) >= select.cidrPrefixLength(found)',
     },
   },
   {

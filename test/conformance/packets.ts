@@ -24,6 +24,7 @@ import type { Draft, Option, Spoil, Wrap } from './steps.js';
 export const ETHERNET = 14;
 const IPV4 = 20;
 const NO_OPERATION = 1;
+const NEXT_HEADER = { icmp: PROTOCOL.icmpv6, tcp: PROTOCOL.tcp, udp: PROTOCOL.udp, gre: 47, sctp: 132 } as const;
 const DONT_FRAGMENT = 0x4000;
 
 export const isIpv6 = (bytes: Uint8Array): boolean => (bytes[ETHERNET] ?? 0) >> 4 === 6;
@@ -56,7 +57,7 @@ function ipv6Packet({ from, to, protocol = 'udp', tos = 0, keep, says }: Omit<Dr
     trafficClass: tos,
     flowLabel: 0,
     payloadLength: says ?? kept.length,
-    nextHeader: protocol === 'icmp' ? PROTOCOL.icmpv6 : PROTOCOL[protocol],
+    nextHeader: NEXT_HEADER[protocol],
     hopLimit: 64,
     source: address(from),
     destination: address(to),
@@ -143,15 +144,21 @@ export function unwrapped(bytes: Uint8Array): Uint8Array {
   return isSteering ? Buffer.concat([bytes.subarray(0, ETHERNET), bytes.subarray(ETHERNET + 48)]) : bytes;
 }
 
-/** The packet with its ends exchanged; no more than an answer has to be here. */
+const ICMP = 1;
+const ICMP_ECHO = 8;
+
+/** The packet with its ends exchanged, a ping with its answer; no more than an answer has to be here. */
 export function turned(bytes: Uint8Array): Uint8Array {
-  if (bytes.length < ETHERNET + IPV4) return bytes;
   const out = Uint8Array.from(bytes);
+  if (bytes.length < ETHERNET + IPV4) return bytes;
   const ip = ETHERNET;
   const transport = ip + ((bytes[ip] ?? 0) & 0x0f) * 4;
   out.set(bytes.subarray(ip + 12, ip + 16), ip + 16);
   out.set(bytes.subarray(ip + 16, ip + 20), ip + 12);
-  if (transport + 4 <= bytes.length) {
+  if (bytes[ip + 9] === ICMP) {
+    // The identifier stays.
+    if (bytes[transport] === ICMP_ECHO) out[transport] = 0;
+  } else if (transport + 4 <= bytes.length) {
     out.set(bytes.subarray(transport, transport + 2), transport + 2);
     out.set(bytes.subarray(transport + 2, transport + 4), transport);
   }

@@ -18,7 +18,8 @@ const port = number(0xffff);
 const name = word(...(Object.keys(CAST) as Name[]));
 const spi = number(0xffffff);
 const cidr = Type.String({ pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$' });
-const protocol = word('tcp', 'udp');
+/** What selectors name: a protocol, or any. */
+const protocol = word('tcp', 'udp', 'icmp', 'sctp', 'gre', 'any');
 
 /** One change to the bytes: `at` counts from the IP header and wraps around. */
 const spoil = Type.Union([
@@ -99,7 +100,8 @@ const packet = Type.Object(
     to: name,
     /** The cast has IPv6 addresses too, which nothing selects. */
     ipv6: Type.Optional(Type.Boolean()),
-    protocol: Type.Optional(word('tcp', 'udp', 'icmp')),
+    protocol: Type.Optional(word('tcp', 'udp', 'icmp', 'sctp', 'gre')),
+    icmpType: Type.Optional(byte),
     sourcePort: Type.Optional(port),
     destinationPort: Type.Optional(port),
     tcpFlags: Type.Optional(byte),
@@ -137,12 +139,15 @@ export const STEPS = {
   pod: step('pod', {
     name,
     generation: Type.Integer({ minimum: 1, maximum: 0xffff_ffff }),
-    selects: word('nothing', 'all-ports', 'ports', 'both'),
+    selects: word('nothing', 'all-ports', 'ports', 'both', 'ranges', 'any-protocol', 'everything'),
     ipv4: Type.Optional(Type.Boolean()),
   }),
   /** The pod goes. */
   gone: step('gone', { name }),
-  select: step('select', { ...match, spi, si: byte }),
+  /** Path 0, index 0 is an exception. `foundAs`: the prefix length that it is compared by, where that is not its own. */
+  select: step('select', { ...match, spi, si: byte, foundAs: Type.Optional(number(32)) }),
+  /** Ports that share the first `bits` of `port` are selected under `firstPort`. */
+  range: step('range', { name, protocol, port, bits: number(16), firstPort: port }),
   unselect: step('unselect', match),
   /** A path with one slot a backend; an empty slot belongs to nobody, a foreign one to an IPv6 address. */
   path: step('path', {

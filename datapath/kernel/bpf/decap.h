@@ -133,7 +133,7 @@ static __always_inline enum reason read_inner(struct __sk_buff *skb, const struc
 	if (*version >> 4 != 4)
 		return REASON_NEXT_PROTOCOL;
 	*result = parse_ipv4(skb, offset, outer->length - envelope->length, inner);
-	return *result == PARSE_MALFORMED ? REASON_INNER_MALFORMED : 0;
+	return *result == PARSE_MALFORMED || *result == PARSE_SHORT ? REASON_INNER_MALFORMED : 0;
 }
 
 /*

@@ -8,6 +8,7 @@
 
 /* Bits before the address in an LPM key; they always match in full. */
 #define SELECT_STATIC_BITS 64
+#define PORTS_STATIC_BITS 32
 #define PEER_STATIC_BITS 32
 
 #define FAMILY_IPV4 1
@@ -19,6 +20,17 @@
 #define ENDPOINT_FLAG_IPV6 2
 #define ENDPOINT_FLAG_SELECTS_ALL_PORTS 4
 #define ENDPOINT_FLAG_SELECTS_PORTS 8
+#define ENDPOINT_FLAG_SELECTS_RANGES 16
+#define ENDPOINT_FLAG_SELECTS_ANY_PROTOCOL 32
+#define ENDPOINT_FLAG_INGRESS_ALL_PORTS 64
+#define ENDPOINT_FLAG_INGRESS_PORTS 128
+#define ENDPOINT_FLAG_INGRESS_RANGES 256
+#define ENDPOINT_FLAG_INGRESS_ANY_PROTOCOL 512
+
+#define ENDPOINT_SELECTS_EGRESS 60
+#define ENDPOINT_SELECTS_INGRESS 960
+
+#define ENDPOINT_INGRESS_SHIFT 4
 
 #define PATH_FLAG_AFFINITY 1
 
@@ -49,6 +61,7 @@
 
 /* Default capacities, in entries. */
 #define SFCSELECT_CAPACITY 16384
+#define SFCPORTS_CAPACITY 16384
 #define SFCPATH_CAPACITY 4096
 #define SFCBACKEND_CAPACITY 1048576
 #define SFCAFFINITY_CAPACITY 65536
@@ -57,16 +70,16 @@
 #define PEER_CAPACITY 16384
 #define METRICS_CAPACITY 256
 
-/* sfcselect (lpm-trie): What is steered: endpoint, direction, protocol, port and destination to a service path. */
+/* sfcselect (lpm-trie): What is steered: endpoint, direction, protocol, port and address to a service path. */
 struct sfcselect_key {
 	__u32 prefix_len; /* bits that count, from `endpoint` on (64 + the CIDR prefix length) */
 	__u16 endpoint;   /* endpoint id */
 	__u8 family;      /* 1 = IPv4, 2 = IPv6 */
-	__u8 flags;       /* bit 0 = egress */
-	__be16 port;      /* destination port; 0 = all ports */
-	__u8 protocol;    /* IP protocol number */
+	__u8 flags;       /* bit 0 = egress; clear = ingress */
+	__be16 port;      /* destination port, or the first port of a range; 0 = all ports */
+	__u8 protocol;    /* IP protocol number; 0 = any */
 	__u8 pad[1];      /* zero */
-	__u8 address[16]; /* destination address */
+	__u8 address[16]; /* address of the other end: destination of egress, source of ingress */
 };
 _Static_assert(sizeof(struct sfcselect_key) == 28, "sfcselect_key is 28 bytes");
 _Static_assert(__builtin_offsetof(struct sfcselect_key, prefix_len) == 0, "sfcselect_key.prefix_len stands at 0");
@@ -79,14 +92,41 @@ _Static_assert(__builtin_offsetof(struct sfcselect_key, pad) == 11, "sfcselect_k
 _Static_assert(__builtin_offsetof(struct sfcselect_key, address) == 12, "sfcselect_key.address stands at 12");
 
 struct sfcselect_value {
-	__u8 cidr_prefix_len; /* prefix length of the destination CIDR */
-	__u8 pad[3];          /* zero */
-	__be32 path;          /* service path: SPI << 8 | SI */
+	__u8 cidr_prefix_len; /* prefix length of the CIDR that the selector names; in an exception, that of the one that takes its place */
+	__u8 pad[1];          /* zero */
+	__be16 last_port;     /* last port of the range; the port itself for one port, 0 for all ports */
+	__be32 path;          /* service path: SPI << 8 | SI; 0 = nothing selects here (an exception) */
 };
 _Static_assert(sizeof(struct sfcselect_value) == 8, "sfcselect_value is 8 bytes");
 _Static_assert(__builtin_offsetof(struct sfcselect_value, cidr_prefix_len) == 0, "sfcselect_value.cidr_prefix_len stands at 0");
 _Static_assert(__builtin_offsetof(struct sfcselect_value, pad) == 1, "sfcselect_value.pad stands at 1");
+_Static_assert(__builtin_offsetof(struct sfcselect_value, last_port) == 2, "sfcselect_value.last_port stands at 2");
 _Static_assert(__builtin_offsetof(struct sfcselect_value, path) == 4, "sfcselect_value.path stands at 4");
+
+/* sfcports (lpm-trie): Ranges of ports: from a port to the key that its range has in sfcselect. */
+struct sfcports_key {
+	__u32 prefix_len; /* bits that count, from `endpoint` on (32 + leading bits of the port) */
+	__u16 endpoint;   /* endpoint id */
+	__u8 flags;       /* bit 0 = egress; clear = ingress */
+	__u8 protocol;    /* IP protocol number */
+	__be16 port;      /* destination port, bits behind the prefix zero */
+	__u8 pad[2];      /* zero */
+};
+_Static_assert(sizeof(struct sfcports_key) == 12, "sfcports_key is 12 bytes");
+_Static_assert(__builtin_offsetof(struct sfcports_key, prefix_len) == 0, "sfcports_key.prefix_len stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcports_key, endpoint) == 4, "sfcports_key.endpoint stands at 4");
+_Static_assert(__builtin_offsetof(struct sfcports_key, flags) == 6, "sfcports_key.flags stands at 6");
+_Static_assert(__builtin_offsetof(struct sfcports_key, protocol) == 7, "sfcports_key.protocol stands at 7");
+_Static_assert(__builtin_offsetof(struct sfcports_key, port) == 8, "sfcports_key.port stands at 8");
+_Static_assert(__builtin_offsetof(struct sfcports_key, pad) == 10, "sfcports_key.pad stands at 10");
+
+struct sfcports_value {
+	__be16 first_port; /* port under which `sfcselect` holds the range of this port; 0 = under the port itself */
+	__u8 pad[2];       /* zero */
+};
+_Static_assert(sizeof(struct sfcports_value) == 4, "sfcports_value is 4 bytes");
+_Static_assert(__builtin_offsetof(struct sfcports_value, first_port) == 0, "sfcports_value.first_port stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcports_value, pad) == 2, "sfcports_value.pad stands at 2");
 
 /* sfcpath (hash): Where a service path goes: the function and its table of backends. */
 struct sfcpath_key {
@@ -255,7 +295,7 @@ _Static_assert(__builtin_offsetof(struct endpoint_key, ifindex) == 0, "endpoint_
 
 struct endpoint_value {
 	__u16 id;         /* endpoint id, unique on the node, 1..65535 */
-	__u16 flags;      /* bit 0 = has IPv4, 1 = has IPv6, 2 = selects all ports, 3 = selects exact ports */
+	__u16 flags;      /* bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9 */
 	__u32 mtu;        /* MTU of the pod's interface, bytes */
 	__u32 generation; /* policy generation: changes whenever what is selected here changes */
 	__u8 ipv4[4];     /* the pod's IPv4 address */

@@ -37,12 +37,21 @@ struct packet {
 
 enum { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 
-enum parse_result { PARSE_OK, PARSE_OTHER_PROTOCOL, PARSE_MALFORMED };
+/*
+ * PARSE_UNTRACKED: ICMP that belongs to no flow of its own (errors); addresses and protocol are filled in.
+ * PARSE_SHORT: a header of another protocol than TCP and UDP is cut off.
+ */
+enum parse_result { PARSE_OK, PARSE_UNTRACKED, PARSE_MALFORMED, PARSE_SHORT };
 
 #define IP_MORE_FRAGMENTS 0x2000
 #define IP_OFFSET_MASK 0x1fff
 #define PORTS_LENGTH 4
 #define TCP_FLAGS_OFFSET 13
+#define SCTP_HEADER_LENGTH 12
+#define ICMP_HEADER_LENGTH 8
+#define ICMP_ID_OFFSET 4
+#define ICMP_TYPE_ECHO_REPLY 0
+#define ICMP_TYPE_ECHO 8
 
 /*
  * Bounds of the readable part of the frame. In assembly, so that the compiler neither keeps half of
@@ -78,10 +87,50 @@ static __always_inline int ensure(struct __sk_buff *skb, __u32 length)
 	return bpf_skb_pull_data(skb, length);
 }
 
+static __always_inline bool is_tcp_or_udp(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+/*
+ * The ports of what is neither TCP nor UDP, from its header at `offset` of the frame, with `length`
+ * bytes of the packet left. SCTP has them where UDP has; of an ICMP echo the identifier stands for
+ * both, so that the reply finds the flow of its request; others have none.
+ *
+ * Result, source and destination port in one number: a pointer would keep the callers' packets out of
+ * registers.
+ */
+static __noinline __u64 parse_other(struct __sk_buff *skb, __u32 offset, __u32 length, __u8 protocol)
+{
+	enum parse_result result = PARSE_OK;
+	__be16 source = 0, destination = 0;
+	__u8 *transport;
+
+	if (protocol != IPPROTO_SCTP && protocol != IPPROTO_ICMP)
+		goto out;
+	result = PARSE_SHORT;
+	if (length < (protocol == IPPROTO_SCTP ? SCTP_HEADER_LENGTH : ICMP_HEADER_LENGTH) ||
+	    ensure(skb, offset + ICMP_HEADER_LENGTH))
+		goto out;
+	transport = frame_start(skb) + offset;
+	if ((void *)transport + ICMP_HEADER_LENGTH > frame_end(skb))
+		goto out;
+	result = PARSE_OK;
+	if (protocol == IPPROTO_SCTP) {
+		source = *(__be16 *)transport;
+		destination = *(__be16 *)(transport + 2);
+	} else if (transport[0] == ICMP_TYPE_ECHO || transport[0] == ICMP_TYPE_ECHO_REPLY) {
+		source = destination = *(__be16 *)(transport + ICMP_ID_OFFSET);
+	} else {
+		result = PARSE_UNTRACKED;
+	}
+out:
+	return (__u64)result << 32 | (__u32)source << 16 | destination;
+}
+
 /*
  * Parses the IPv4 packet at `offset` of the frame, of which `available` bytes belong to it.
- * PARSE_OTHER_PROTOCOL leaves the addresses and the protocol filled in. Ports of a later fragment
- * are zero.
+ * Ports of a later fragment are zero.
  */
 static __always_inline enum parse_result parse_ipv4(struct __sk_buff *skb, __u32 offset, __u32 available,
                                                     struct packet *packet)
@@ -120,8 +169,16 @@ static __always_inline enum parse_result parse_ipv4(struct __sk_buff *skb, __u32
 	                   : fragment & IP_MORE_FRAGMENTS ? FRAGMENT_FIRST
 	                                                  : FRAGMENT_NONE;
 
-	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
-		return PARSE_OTHER_PROTOCOL;
+	if (!is_tcp_or_udp(packet->protocol)) {
+		__u64 found;
+
+		if (packet->fragment == FRAGMENT_LATER)
+			return PARSE_OK;
+		found = parse_other(skb, offset + header_length, packet->length - header_length, packet->protocol);
+		packet->source_port = (__u32)found >> 16;
+		packet->destination_port = (__u16)found;
+		return found >> 32;
+	}
 	if (packet->fragment == FRAGMENT_LATER)
 		return PARSE_OK;
 

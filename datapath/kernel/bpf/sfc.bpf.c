@@ -15,8 +15,6 @@
 #include "metrics.h"
 #include "steer.h"
 
-#define SELECTS (ENDPOINT_FLAG_SELECTS_ALL_PORTS | ENDPOINT_FLAG_SELECTS_PORTS)
-
 static __always_inline struct endpoint_value *find_endpoint(struct __sk_buff *skb)
 {
 	struct endpoint_key key = {.ifindex = skb->ifindex};
@@ -54,7 +52,7 @@ static __always_inline int encapsulate(struct __sk_buff *skb, const struct packe
 }
 
 /*
- * What is no whole TCP or UDP packet, or claims to be steering traffic. A fragment of a flow that
+ * What is no whole packet of a flow, or claims to be steering traffic. A fragment of a flow that
  * steering would take is dropped and counted: until fragments are tracked none may slip past the
  * functions. Later fragments carry no port; an endpoint that selects by port loses those that its
  * all-ports selectors do not settle.
@@ -63,17 +61,19 @@ static __noinline int from_pod_exception(struct __sk_buff *skb, const struct pac
 {
 	struct endpoint_value *source;
 
-	if (!packet || parsed == PARSE_OTHER_PROTOCOL)
+	if (!packet || parsed == PARSE_UNTRACKED)
 		return VERDICT_PASS;
 	source = find_endpoint(skb);
 	if (!source)
 		return VERDICT_PASS;
-	if (parsed == PARSE_MALFORMED)
-		return source->flags & SELECTS ? drop(REASON_MALFORMED, DIRECTION_FROM_POD, skb->len - ETH_HLEN) : VERDICT_PASS;
+	if (parsed == PARSE_MALFORMED || parsed == PARSE_SHORT)
+		return source->flags & (parsed == PARSE_SHORT ? ENDPOINT_FLAG_SELECTS_ANY_PROTOCOL : ENDPOINT_SELECTS_EGRESS)
+		               ? drop(REASON_MALFORMED, DIRECTION_FROM_POD, skb->len - ETH_HLEN)
+		               : VERDICT_PASS;
 	if (is_steering(packet))
 		return drop(REASON_SPOOFED_ENCAP, DIRECTION_FROM_POD, packet->length);
-	if (classify(source, packet) ||
-	    (packet->fragment == FRAGMENT_LATER && (source->flags & ENDPOINT_FLAG_SELECTS_PORTS)))
+	if (classify(source, packet, DIRECTION_FROM_POD) ||
+	    (packet->fragment == FRAGMENT_LATER && may_select_by_port(source, packet, DIRECTION_FROM_POD)))
 		return drop(REASON_FRAGMENT, DIRECTION_FROM_POD, packet->length);
 	return VERDICT_PASS;
 }
@@ -89,7 +89,7 @@ static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct 
 
 	if (!source)
 		return VERDICT_PASS;
-	path = classify(source, packet);
+	path = classify(source, packet, DIRECTION_FROM_POD);
 	if (!path) {
 		if (kept) /* was steered, is no longer selected */
 			bpf_map_delete_elem(&sfcflow, key);
@@ -271,7 +271,7 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 	struct packet inner = {};
 	struct sfcflow_key key;
 	struct sfcflow_value *flow = NULL;
-	enum parse_result parsed = PARSE_OTHER_PROTOCOL;
+	enum parse_result parsed = PARSE_UNTRACKED;
 	enum reason reason = 0;
 	bool a_to_b = false, known = false, has_ports;
 	__u8 role;
@@ -364,7 +364,7 @@ static __noinline int to_pod_plain(struct __sk_buff *skb, const struct packet *p
 	if (!packet || packet->fragment != FRAGMENT_NONE)
 		return VERDICT_PASS;
 	target = find_endpoint(skb);
-	if (!target || !(target->flags & SELECTS))
+	if (!target || !selected_for(target, packet, DIRECTION_FROM_POD))
 		return VERDICT_PASS;
 	a_to_b = flow_key(&key, skb->ifindex, packet);
 	known = bpf_map_lookup_elem(&sfcflow, &key);

@@ -11,7 +11,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { SfcError } from '../../../errors/index.js';
-import { DIRECTION, ENDPOINT_FLAG, type MemoryStore, type TypedMaps, typedMaps } from '../../../maps/index.js';
+import { DIRECTION, ENDPOINT_FLAG, ENDPOINT_SELECTS, type MemoryStore, type TypedMaps, typedMaps } from '../../../maps/index.js';
 import { addressOf, closeFd, EAGAIN, EBADFD, Epoll, errnoName, readAt, writeAt } from '../../libc.js';
 import { Pipeline, VERDICT } from '../pipeline.js';
 import { OVERHEAD } from '../tunnel.js';
@@ -38,7 +38,7 @@ const READ_AT = VIRTIO_HEADER + ETHERNET + OVERHEAD;
 const BATCH = 64;
 /** Packets that wait for this process, per device. */
 const QUEUE = 1000;
-const SELECTS = ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts;
+const SELECTS = ENDPOINT_SELECTS.egress | ENDPOINT_SELECTS.ingress;
 /** Between two warnings about packets. */
 const QUIET_NS = 1e9;
 
