@@ -75,7 +75,11 @@ export function layPorts(contenders: readonly Contender[], onTie: OnTie): { read
   // Single ports alone need no cutting, and there may be thousands of them.
   if (contenders.every((contender) => widthOf(contender) === 1)) {
     const byPort = new Map<number, Contender[]>();
-    for (const contender of contenders) byPort.set(contender.port, [...(byPort.get(contender.port) ?? []), contender]);
+    for (const contender of contenders) {
+      const rivals = byPort.get(contender.port);
+      if (rivals === undefined) byPort.set(contender.port, [contender]);
+      else rivals.push(contender);
+    }
     return { parts: [...byPort].map(([port, rivals]) => ({ port, lastPort: port, entries: prefixEntries(rivals, onTie) })), tree: [] };
   }
   const parts = new Map<string, Piece[]>();

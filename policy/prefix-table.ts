@@ -41,6 +41,8 @@ class PrefixTable {
   /** By text of the prefix, in order of precedence. */
   readonly #claims = new Map<string, Contender[]>();
   readonly #entries = new Map<string, PrefixEntry>();
+  /** Texts of what each excepts, where it does. */
+  readonly #exceptions = new Map<Contender, ReadonlySet<string>>();
   /** Lengths that occur, longest first. */
   readonly #lengths: readonly number[];
   readonly #onTie: OnTie;
@@ -54,6 +56,7 @@ class PrefixTable {
       if (rivals === undefined) this.#claims.set(text, [contender]);
       else rivals.push(contender);
       lengths.add(prefixLength);
+      if (contender.except.length > 0) this.#exceptions.set(contender, new Set(contender.except.map((cidr) => cidr.text)));
     }
     for (const rivals of this.#claims.values()) {
       const [winner] = rivals as [Contender, ...Contender[]];
@@ -83,19 +86,21 @@ class PrefixTable {
     let around: PrefixEntry | undefined;
     let winner: Contender | undefined;
     const excepting: string[] = [];
-    for (const length of this.#lengths) {
-      if (length >= cidr.prefixLength) continue;
-      const { text } = shortened(cidr, length);
+    const texts = this.#lengths.filter((length) => length <= cidr.prefixLength).map((length) => shortened(cidr, length).text);
+    const excepted = (contender: Contender): boolean => {
+      const exceptions = this.#exceptions.get(contender);
+      return exceptions !== undefined && texts.some((text) => exceptions.has(text));
+    };
+    for (const text of texts) {
+      if (text === cidr.text) continue;
       around ??= this.#entries.get(text);
       const rivals = this.#claims.get(text) ?? [];
-      const left = rivals.filter(({ except }) => !except.some((exception) => covers(exception, cidr)));
-      winner = left[0];
-      for (const rival of rivals) {
-        if (rival === winner) break;
-        if (!left.includes(rival)) excepting.push(rival.selector);
-      }
-      if (winner === undefined) continue;
-      this.#tell(left);
+      const at = rivals.findIndex((rival) => !excepted(rival));
+      const passed = at < 0 ? rivals : rivals.slice(0, at);
+      for (const { selector } of passed) excepting.push(selector);
+      if (at < 0) continue;
+      winner = rivals[at];
+      this.#tell(rivals.slice(at).filter((rival) => !excepted(rival)));
       break;
     }
     if (around !== undefined && sameAnswer(around.winner, winner)) return false;

@@ -27,12 +27,17 @@ type Party = Conflict['winner'];
 class ConflictList {
   readonly #found = new Map<string, { readonly conflict: Conflict; readonly losers: Map<string, Party> }>();
   readonly #partyOf: (contender: Contender) => Party;
+  /** Told already: two claims meet at every exception that neither makes. */
+  readonly #met = new WeakMap<Contender, WeakSet<Contender>>();
 
   constructor(partyOf: (contender: Contender) => Party) {
     this.#partyOf = partyOf;
   }
 
   add(pod: string, winner: Contender, loser: Contender): void {
+    const met = this.#met.get(winner) ?? new WeakSet();
+    if (met.has(loser)) return;
+    this.#met.set(winner, met.add(loser));
     const where = contested(winner, loser);
     if (where === undefined) return;
     const what = describeClaim(where);

@@ -32,46 +32,60 @@ function groupBy<T>(values: readonly T[], keysOf: (value: T) => readonly string[
   return [...groups];
 }
 
-/** Pods whose packets two selectors both mean, in words; undefined: none, as far as the manifests tell. */
-type SharedPods = (one: Selector, other: Selector) => string | undefined;
-
-function sharedPods(world: World): SharedPods {
-  const known = new Map<Selector, ReadonlySet<string>>();
-  const podsOf = (selector: Selector): ReadonlySet<string> => {
-    const pods = known.get(selector) ?? new Set(selectedPods(world, selector).map(podKey));
-    known.set(selector, pods);
-    return pods;
-  };
-  const subject = ({ namespaceSelector, podSelector }: Selector) => JSON.stringify([namespaceSelector, podSelector]);
-  return (one, other) => {
-    const others = podsOf(other);
-    // The same subject conflicts whether or not its pods are in these manifests.
-    return [...podsOf(one)].find((pod) => others.has(pod)) ?? (subject(one) === subject(other) ? 'the same pods' : undefined);
-  };
+interface Rival {
+  readonly selector: Selector;
+  readonly claim: Claim;
 }
 
-/** Selectors of different chains with the same packets of the same pods: told on both, once a pair, with the first thing they share. */
+/** What each rival shares first with one of another chain; all are of one direction, protocol, prefix and width. */
+function* meetings(rivals: readonly Rival[]): Generator<readonly [Rival, Rival, Omit<Claim, 'except'>]> {
+  // Of one width: none that begins behind the last port can overlap.
+  const ordered = [...rivals].sort((a, b) => a.claim.port - b.claim.port || compareNames(a.selector, b.selector));
+  const met = new Set<Rival>();
+  for (const [index, one] of ordered.entries()) {
+    for (let next = index + 1; next < ordered.length; next++) {
+      const other = ordered[next] as Rival;
+      if (other.claim.port > one.claim.lastPort) break;
+      if (other.selector.chain === one.selector.chain || (met.has(one) && met.has(other))) continue;
+      const where = contested(one.claim, other.claim);
+      if (where === undefined) continue;
+      met.add(one).add(other);
+      yield [one, other, where];
+    }
+  }
+}
+
+function compareNames(a: Selector, b: Selector): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/**
+ * Selectors of different chains with the same packets of the same pods: told on both, once a pair, with
+ * the first thing they share. Of many that all claim the same, each is told of one other.
+ */
 function checkConflicts(world: World): Problem[] {
-  const shared = sharedPods(world);
-  const claims = [...world.selectors]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((selector) => claimsOf(selector).map((claim) => ({ selector, claim })));
+  const pods = new Map<Selector, readonly string[]>();
+  const subjectsOf = ({ selector }: Rival): readonly string[] => {
+    const known = pods.get(selector) ?? selectedPods(world, selector).map(podKey);
+    pods.set(selector, known);
+    // The same subject conflicts whether or not its pods are in these manifests.
+    return [...known, JSON.stringify([selector.namespaceSelector, selector.podSelector])];
+  };
+  const selectors = [...world.selectors].sort(compareNames);
+  const claims = selectors.flatMap((selector) => claimsOf(selector).map((claim) => ({ selector, claim })));
+  const precedence = (claim: Claim) => `${claim.direction} ${claim.protocol} ${claim.cidr.text} ${widthOf(claim)}`;
   const told = new Set<string>();
   const problems: Problem[] = [];
-  // Only claims of one direction, protocol, prefix and width can be of the same precedence.
-  const precedence = (claim: Claim) => `${claim.direction} ${claim.protocol} ${claim.cidr.text} ${widthOf(claim)}`;
   for (const [, rivals] of groupBy(claims, ({ claim }) => [precedence(claim)])) {
     if (new Set(rivals.map(({ selector }) => selector.chain)).size < 2) continue;
-    for (const [index, one] of rivals.entries()) {
-      for (const other of rivals.slice(index + 1)) {
-        const pair = `${one.selector.name} ${other.selector.name}`;
-        if (one.selector.chain === other.selector.chain || told.has(pair)) continue;
-        const where = contested(one.claim, other.claim);
-        const whose = where === undefined ? undefined : shared(one.selector, other.selector);
-        if (where === undefined || whose === undefined) continue;
+    for (const [subject, same] of groupBy(rivals, subjectsOf)) {
+      for (const [one, other, where] of meetings(same)) {
+        const [first, second] = [one.selector, other.selector].sort(compareNames) as [Selector, Selector];
+        const pair = `${first.name} ${second.name}`;
+        if (told.has(pair)) continue;
         told.add(pair);
-        const what = `${describeClaim(where)} of ${whose}`;
-        problems.push(rivalry(one.selector, other.selector, what), rivalry(other.selector, one.selector, what));
+        const what = `${describeClaim(where)} of ${subject.startsWith('[') ? 'the same pods' : subject}`;
+        problems.push(rivalry(first, second, what), rivalry(second, first, what));
       }
     }
   }
