@@ -3,7 +3,7 @@
  * datapath does with a packet is `run` of a stage; everything else is the same for all of them.
  */
 
-import { formatAddress, parseAddress } from '../geneve/index.js';
+import { formatAddress, type IpAddress, parseAddress } from '../geneve/index.js';
 import {
   ENDPOINT_FLAG,
   FAMILY,
@@ -29,11 +29,13 @@ export const CAST = {
 } as const;
 export type Name = keyof typeof CAST;
 
-export const bytesOf = (text: string): Uint8Array => {
+export const addressOf = (text: string): IpAddress => {
   const address = parseAddress(text);
   if (address === undefined) throw new Error(`not an address: ${text}`);
-  return address.bytes;
+  return address;
 };
+
+export const bytesOf = (text: string): Uint8Array => addressOf(text).bytes;
 
 export interface Segment {
   readonly from: string;

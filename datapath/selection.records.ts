@@ -1,8 +1,11 @@
 /** What selects a packet: ranges, exceptions, protocols, and which of several wins. Packet records in words, run on every datapath. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { encapsulate, NSH_TTL_CLASSIFIER, type Tunnel, toSi, toSpi } from '../geneve/index.js';
 import { ENDPOINT_FLAG } from '../maps/index.js';
-import { CAST, frame, type Stage, tunnelOf } from './cast.js';
+import { addressOf, CAST, frame, type Name, type Stage, tunnelOf } from './cast.js';
+
+const between = (source: Name, destination: Name) => ({ source: addressOf(CAST[source]), destination: addressOf(CAST[destination]) });
 
 /** Declares the records' tests for the datapath that `open` puts on stage. */
 export function selectionRecords(open: () => Stage): void {
@@ -88,11 +91,14 @@ export function selectionRecords(open: () => Stage): void {
       ['a packet of a protocol without ports', 47, gre(CAST.client, CAST.server), gre(CAST.server, CAST.client), 0],
     ];
 
+    const firstHop: Tunnel = { ...between('vpn', 'firewall'), spi: toSpi(1), si: toSi(1), ttl: NSH_TTL_CLASSIFIER, reply: false };
+
     describe.each(stories)('%s', (_, protocol, asked, answered, port) => {
       it('is steered there and back where a selector says so', () => {
         const selected = { alsoSelects: selectsAnyProtocol | ENDPOINT_FLAG.selectsAllPorts };
         const wrapped = stage.pod('vpn', selected).selects('vpn', 1, 1, { protocol }).send(asked);
         expect(tunnelOf(wrapped.frame)).toMatchObject({ to: CAST.firewall, spi: 1 });
+        expect(Uint8Array.from(wrapped.frame.subarray(14))).toEqual(encapsulate(asked.subarray(14), firstHop));
         expect([...stage.maps.sfcflow.entries()][0]?.[0]).toMatchObject({ protocol });
         expect([...stage.maps.sfcflow.entries()].flatMap(([key]) => [key.port_a, key.port_b])).toContain(port);
         expect(stage.pod('firewall').receive(wrapped.frame).frame).toEqual(Buffer.from(asked));

@@ -7,7 +7,7 @@ import type { AddressFamily } from './address.js';
 import { type Decoded, short, wrong } from './failure.js';
 import { decodeIpv4, IPV4_HEADER } from './ipv4.js';
 import { decodeIpv6 } from './ipv6.js';
-import { PROTOCOL, TCP_HEADER, UDP_HEADER } from './transport.js';
+import { ICMP_ECHO, ICMP_HEADER, PROTOCOL, SCTP_HEADER, TCP_HEADER, UDP_HEADER } from './transport.js';
 
 /** `later` fragments carry no ports. */
 export type FragmentKind = 'none' | 'first' | 'later';
@@ -19,7 +19,7 @@ export interface Packet {
   readonly destination: Uint8Array;
   /** Of the transport; behind IPv6 extension headers. */
   readonly protocol: number;
-  /** 0 where the packet carries none: neither TCP nor UDP, or a later fragment. */
+  /** 0 where the packet carries none: a later fragment, or not TCP, UDP or SCTP. Of an ICMP echo both are its identifier. */
   readonly sourcePort: number;
   readonly destinationPort: number;
   /** 0 where there is no TCP header. */
@@ -41,7 +41,7 @@ type IpPart = Omit<Packet, 'sourcePort' | 'destinationPort' | 'tcpFlags'>;
 
 /**
  * The packet at the start of `bytes`, which may go on behind it (Ethernet pads). Fails when the IP
- * packet is not all there, or not the start of its TCP or UDP header.
+ * packet is not all there, or not the start of its TCP, UDP, SCTP or ICMP header.
  */
 export function parsePacket(bytes: Uint8Array): Decoded<Packet> {
   const ip = parseIp(bytes);
@@ -58,6 +58,16 @@ export function parsePacket(bytes: Uint8Array): Decoded<Packet> {
     const tcp = TCP_HEADER.decode(packet, ip.headerLength);
     if ('failure' in tcp) return tcp;
     return { ...portless, sourcePort: tcp.sourcePort, destinationPort: tcp.destinationPort, tcpFlags: tcp.flags };
+  }
+  if (ip.protocol === PROTOCOL.sctp) {
+    const sctp = SCTP_HEADER.decode(packet, ip.headerLength);
+    return 'failure' in sctp ? sctp : { ...portless, sourcePort: sctp.sourcePort, destinationPort: sctp.destinationPort };
+  }
+  if (ip.protocol === PROTOCOL.icmp) {
+    const icmp = ICMP_HEADER.decode(packet, ip.headerLength);
+    if ('failure' in icmp) return icmp;
+    const echo = icmp.type === ICMP_ECHO.request || icmp.type === ICMP_ECHO.reply;
+    return echo ? { ...portless, sourcePort: icmp.rest >>> 16, destinationPort: icmp.rest >>> 16 } : portless;
   }
   return portless;
 }

@@ -1,4 +1,4 @@
-/** UDP (RFC 768), TCP (RFC 9293), ICMP (RFC 792) and ICMPv6 (RFC 4443), as far as steering reads them. */
+/** UDP (RFC 768), TCP (RFC 9293), SCTP (RFC 9260), ICMP (RFC 792) and ICMPv6 (RFC 4443), as far as steering reads them. */
 
 import { type Decoded, short, wrong } from './failure.js';
 import { type RecordOf, wireHeader } from './field-table.js';
@@ -33,6 +33,13 @@ export interface TcpHeader extends RecordOf<typeof TCP_HEADER> {
   readonly options: Uint8Array;
 }
 
+export const SCTP_HEADER = wireHeader('SCTP header', 'RFC 9260 3.1', [
+  ['sourcePort', 'u16', 'source port'],
+  ['destinationPort', 'u16', 'destination port'],
+  ['verificationTag', 'u32', 'verification tag'],
+  ['checksum', 'u32', 'CRC32c of the packet'],
+]);
+
 /** Least significant bit first. */
 export const TCP_FLAGS = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR'] as const;
 
@@ -43,6 +50,8 @@ export const ICMP_HEADER = wireHeader('ICMP header', 'RFC 792, RFC 4443 2.1', [
   ['checksum', 'u16', 'over the message; ICMPv6: over pseudo header and message'],
   ['rest', 'u32', 'depends on type and code'],
 ]);
+/** ICMP types whose `rest` begins with an identifier (RFC 792). */
+export const ICMP_ECHO = { reply: 0, request: 8 } as const;
 export type IcmpHeader = RecordOf<typeof ICMP_HEADER>;
 
 /** The header at byte `offset` with its options, which must be there in full. */

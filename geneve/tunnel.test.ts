@@ -16,6 +16,7 @@ import {
   overheadOver,
   parsePacket,
   replyTtl,
+  SCTP_HEADER,
   type Tunnel,
   toSi,
   toSpi,
@@ -40,7 +41,9 @@ const segments = fc
         ? encodeTcp({ ...ports, sequence: 1, acknowledgement: 2, flags, window: 3, checksum: 4, urgentPointer: 5 })
         : protocol === 17
           ? UDP_HEADER.encode({ ...ports, length: 8 + payload.length, checksum: 0 })
-          : new Uint8Array(8);
+          : protocol === 132
+            ? SCTP_HEADER.encode({ ...ports, verificationTag: 1, checksum: 2 })
+            : new Uint8Array(8);
     return { protocol, bytes: Uint8Array.from([...header, ...payload]) };
   });
 
