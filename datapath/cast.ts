@@ -6,6 +6,7 @@
 import { formatAddress, type IpAddress, parseAddress } from '../geneve/index.js';
 import {
   ENDPOINT_FLAG,
+  ENDPOINT_INGRESS_SHIFT,
   FAMILY,
   type MapStore,
   PATH_FLAG,
@@ -127,17 +128,18 @@ export interface Match {
   readonly cidr?: readonly [string, number];
   readonly protocol?: number;
   readonly port?: number;
+  /** What the pod receives, by its source; otherwise what it sends, by its destination. */
+  readonly ingress?: boolean;
 }
 
 const idOf = (name: Name): number => Object.keys(CAST).indexOf(name) + 1;
 
-function selectKey(name: Name, { cidr: [address, length] = ['0.0.0.0', 0], protocol = 17, port = 0 }: Match) {
-  const flags = SELECT_FLAG.egress;
+function selectKey(name: Name, { cidr: [address, length] = ['0.0.0.0', 0], protocol = 17, port = 0, ingress = false }: Match) {
   return {
     prefix_len: SELECT_STATIC_BITS + length,
     endpoint: idOf(name),
     family: FAMILY.ipv4,
-    flags,
+    flags: ingress ? 0 : SELECT_FLAG.egress,
     port,
     protocol,
     address: bytesOf(address),
@@ -152,6 +154,17 @@ function backendOf(backend: Backend) {
   return backend === 'foreign'
     ? { address: bytesOf('fd00::1'), family: FAMILY.ipv6 }
     : { address: bytesOf(CAST[backend]), family: FAMILY.ipv4 };
+}
+
+export interface PodSettings {
+  readonly id?: number;
+  readonly generation?: number;
+  readonly selects?: boolean | 'all-ports' | 'ports';
+  /** Further flags of what the pod sends. */
+  readonly alsoSelects?: number;
+  /** Flags of what it receives, at the places of what it sends. */
+  readonly ingress?: number;
+  readonly ipv4?: boolean;
 }
 
 /** Packets of one node on one datapath. */
@@ -189,11 +202,8 @@ export abstract class Stage {
   }
 
   /** Puts a pod on stage: it sends and receives until the next is put there. */
-  pod(
-    name: Name,
-    settings: { id?: number; generation?: number; selects?: boolean | 'all-ports' | 'ports'; alsoSelects?: number; ipv4?: boolean } = {},
-  ): this {
-    const { selects = false, alsoSelects = 0, ipv4 = true } = settings;
+  pod(name: Name, settings: PodSettings = {}): this {
+    const { ingress = 0, selects = false, alsoSelects = 0, ipv4 = true } = settings;
     this.onStage = name;
     this.maps.endpoint.set(
       { ifindex: this.interfaceOf(name) },
@@ -203,7 +213,8 @@ export abstract class Stage {
           (ipv4 ? ENDPOINT_FLAG.ipv4 : 0) |
           (selects === true || selects === 'all-ports' ? ENDPOINT_FLAG.selectsAllPorts : 0) |
           (selects === true || selects === 'ports' ? ENDPOINT_FLAG.selectsPorts : 0) |
-          alsoSelects,
+          alsoSelects |
+          (ingress << ENDPOINT_INGRESS_SHIFT),
         mtu: 1500,
         generation: settings.generation ?? 1,
         ipv4: ipv4 ? bytesOf(CAST[name]).slice(0, 4) : new Uint8Array(4),
@@ -293,9 +304,9 @@ export abstract class Stage {
   }
 
   /** Ports of a pod that `sfcselect` holds under another: all that share the first `bits` of `port`. */
-  range(name: Name, port: number, bits: number, firstPort: number, protocol = 17): this {
-    const endpoint = Object.keys(CAST).indexOf(name) + 1;
-    this.maps.sfcports.set({ prefix_len: 32 + bits, endpoint, flags: 1, protocol, port }, { first_port: firstPort });
+  range(name: Name, port: number, bits: number, firstPort: number, { protocol = 17, ingress = false }: Match = {}): this {
+    const flags = ingress ? 0 : SELECT_FLAG.egress;
+    this.maps.sfcports.set({ prefix_len: 32 + bits, endpoint: idOf(name), flags, protocol, port }, { first_port: firstPort });
     return this;
   }
 

@@ -118,6 +118,10 @@ export const FLOW_ROLE = {
   destination: 3,
   /** Somebody outside opened this flow to the endpoint; its replies are not egress. */
   inbound: 4,
+  /** The endpoint is the classifier of what comes to it: its ingress was selected. It is the destination too. */
+  ingress: 5,
+  /** The endpoint opened this flow, which nothing steers; the replies are not ingress. */
+  outbound: 6,
 } as const;
 
 export const FLOW_FLAG = {
@@ -253,7 +257,7 @@ const flowValue = layout('sfcflow_value', 8, [
   ['next_hop', 'bytes16', 'outer destination of the forward packets'],
   ['local', 'bytes16', "the endpoint's own address of the outer family: outer source of what it sends"],
   ['endpoint', 'u16', 'endpoint id'],
-  ['role', 'u8', '1 = source, 2 = function, 3 = destination, 4 = inbound'],
+  ['role', 'u8', '1 = source, 2 = function, 3 = destination, 4 = inbound, 5 = ingress, 6 = outbound'],
   ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset'],
   ['previous_family', 'u8', 'family of previous_hop'],
   ['next_family', 'u8', 'family of next_hop'],

@@ -20,6 +20,8 @@ const table = [
   [5, 'decapsulated', 'forwarded', 'encapsulated packet, unwrapped for its pod'],
   [6, 'left-cluster', 'passed', 'packet of the last function that leaves the path plain, to a destination that no peer covers'],
   [8, 'reply-entered', 'forwarded', 'reply that came plain to the source of its flow, encapsulated back into the chain'],
+  [10, 'steered-ingress', 'forwarded', 'packet to a pod whose ingress is selected, encapsulated to the first function'],
+  [11, 'reply-left', 'forwarded', 'reply of a pod whose ingress is selected, back from the chain, sent on to who opened the flow'],
   [9, 'reply-relayed', 'forwarded', 'reply on its way back into the chain, handed to the function that is nearer to the end'],
   [7, 'bypassed', 'passed', 'selected packet passed plain: the chain has no ready function and its failure policy is bypass'],
   [32, 'spoofed-encap', 'dropped', 'UDP to the steering port sent by a pod: only the datapath encapsulates'],
@@ -43,6 +45,12 @@ const table = [
   [50, 'malformed', 'dropped', 'packet of a selected endpoint whose own headers are truncated or contradict each other'],
   [51, 'ecn', 'dropped', 'outer header says congestion, inner packet cannot carry it (RFC 6040 4.2)'],
   [52, 'control', 'dropped', 'Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver'],
+  [
+    56,
+    'no-way-back',
+    'dropped',
+    'packet to a pod whose ingress is selected and whose address no peer range covers: the chain could not give it back',
+  ],
   [53, 'overrun', 'dropped', 'the userspace datapath could not keep up: its queue was full (bytes are not known)'],
   [54, 'io-failed', 'dropped', 'the userspace datapath could not hand the packet on; its log names the error'],
 ] as const satisfies readonly (readonly [number, string, ReasonClass, string])[];

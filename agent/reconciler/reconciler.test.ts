@@ -210,6 +210,15 @@ describe('the sweep', () => {
     expect(maps.sfcflow.get(flowKey(7, 2))).toBeDefined();
   });
 
+  it('ends ingress flows to a backend that went away', () => {
+    const { maps, reconciler } = running();
+    maps.sfcflow.set(flowKey(7, 1), { ...flow(FLOW_ROLE.ingress, '10.2.0.1', DECIDED), next_path: 257 });
+    maps.sfcflow.set(flowKey(7, 2), { ...flow(FLOW_ROLE.ingress, '10.2.0.2', DECIDED), next_path: 257 });
+    const result = reconciler.reconcile(story({ ...usual, paths: { 1: ['10.2.0.2'] } }));
+    expect(result.swept).toMatchObject({ deleted: 1, reopened: 0 });
+    expect(maps.sfcflow.get(flowKey(7, 1))).toBe(undefined);
+  });
+
   it('sweeps once more a second later, for packets that were in flight', () => {
     const { maps, reconciler, time } = running();
     const target = story({ ...usual, paths: { 1: ['10.2.0.2'] } });

@@ -48,7 +48,7 @@ function sweepClients(maps: TypedMaps, observed: Observed, target: Target): numb
 
 /**
  * Forgets which instance a client had when that is gone or takes no new flows any more. Then, as the
- * flow's chain says: deletes source flows to an instance that is gone and lets functions choose such
+ * flow's chain says: deletes flows that begin here (of the pod’s egress and ingress) to an instance that is gone and lets functions choose such
  * next hops anew; leaves both alone; or marks TCP source flows, for the datapath to reset them. And
  * deletes every flow of endpoints that are gone.
  *
@@ -79,7 +79,7 @@ export function sweep(maps: TypedMaps, observed: Observed, target: Target): Swep
     if (flow.role === FLOW_ROLE.source && onInstanceLoss === 'Reset' && key.protocol === TCP) {
       // Not resolved: so its next packet leaves the straight way, on which nothing asks about this flag.
       reset.push([key, { ...flow, flags: (flow.flags & ~FLOW_FLAG.resolved) | FLOW_FLAG.reset }]);
-    } else if (flow.role === FLOW_ROLE.source) gone.push(key);
+    } else if (flow.role === FLOW_ROLE.source || flow.role === FLOW_ROLE.ingress) gone.push(key);
     else if (flow.role === FLOW_ROLE.function) {
       const flags = flow.flags & ~(FLOW_FLAG.nextHop | FLOW_FLAG.resolved);
       reopened.push([key, { ...flow, flags, next_hop: new Uint8Array(16), next_family: 0, next_ifindex: 0 }]);

@@ -1,6 +1,7 @@
 /** The packet records on the kernel program. */
 
 import { affinityRecords } from '../affinity.records.js';
+import { ingressRecords } from '../ingress.records.js';
 import { replyRecords } from '../reply.records.js';
 import { selectionRecords } from '../selection.records.js';
 import { steeringRecords } from '../steering.records.js';
@@ -12,3 +13,4 @@ tcpRecords(() => new KernelStage());
 replyRecords(() => new KernelStage());
 affinityRecords(() => new KernelStage());
 selectionRecords(() => new KernelStage());
+ingressRecords(() => new KernelStage());

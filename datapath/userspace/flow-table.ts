@@ -172,6 +172,13 @@ export class FlowTable {
     this.view.setUint8(this.at(slot) + FLOW.previous_family, FAMILY.ipv4);
   }
 
+  /** Where forward packets of a flow come from, at an entry that knows the rest. */
+  setArrival(slot: number, previousHop: number, ttl: number): void {
+    this.setPreviousHop(slot, previousHop);
+    this.setFlags(slot, this.flags(slot) | FLOW_FLAG.previousHop);
+    this.setTtl(slot, ttl);
+  }
+
   /** Remembers a decision: the next hop, or that the packet leaves plain (undefined). */
   remember(slot: number, nextPath: number, nextHop: number | undefined, generation: number): void {
     const at = this.at(slot);

@@ -115,7 +115,7 @@ export class Pipeline {
       if ((flows.flags(flow) & FLOW_FLAG.previousHop) === 0) return VERDICT.pass;
       return this.#steer(flows.local(flow), flows.previousHop(flow), flows.path(flow), TTL_MAX - flows.ttl(flow), true, 'steered-reply');
     }
-    if (role === FLOW_ROLE.destination || role === FLOW_ROLE.inbound) return this.#unknown(flow, false);
+    if (role !== FLOW_ROLE.source && role !== FLOW_ROLE.function) return this.#unknown(flow, false);
     if (role === FLOW_ROLE.function && flows.ttl(flow) <= 1) return this.#drop('nsh-ttl', DIRECTION.fromPod, packet.length);
     if (flows.epoch(flow) !== this.epoch || (flows.flags(flow) & FLOW_FLAG.resolved) === 0) {
       const source = this.#endpoint();
@@ -144,7 +144,7 @@ export class Pipeline {
     this.#take(ifindex, view, start, length, DIRECTION.toPod);
     const packet = this.#packet;
     if (length === 0 || view.getUint8(start) >> 4 === 6) return VERDICT.pass;
-    if (packet.read(view, start, length) !== PARSED.ok || packet.fragment === FRAGMENT.later) return VERDICT.pass;
+    if (packet.read(view, start, length) !== PARSED.ok) return VERDICT.pass;
     return this.#isSteering() ? this.#steered() : this.#plain();
   }
 
@@ -345,14 +345,13 @@ export class Pipeline {
     if (source === NONE) return VERDICT.pass;
     const path = this.#classify(source, DIRECTION.fromPod);
     if (path === 0) {
-      if (kept) flows.remove(flow); // was steered, is no longer selected
+      if (kept)
+        flows.remove(flow); // was steered, is no longer selected
+      else this.#ownFlow(source, flow);
       return VERDICT.pass;
     }
     this.#takePath(path, kept ? flow : NONE, 'steered-source');
-    if (this.#hop !== HOP.encapsulate) {
-      this.count(this.#reason, DIRECTION.fromPod, packet.length);
-      return this.#hop === HOP.plain ? VERDICT.pass : VERDICT.drop;
-    }
+    if (this.#hop !== HOP.encapsulate) return this.#notSteered();
     if ((this.#endpointFlags(source) & ENDPOINT_FLAG.ipv4) === 0) return this.#drop('no-address', DIRECTION.fromPod, packet.length);
     const local = this.#endpointAddress(source);
     const slot = kept ? flow : flows.renew(flow);
@@ -365,6 +364,29 @@ export class Pipeline {
     flows.setEpoch(slot, this.epoch);
     flows.touch(slot, true, packet.length);
     return this.#steer(local, this.#nextHop, path, TTL_CLASSIFIER, false, this.#reason);
+  }
+
+  /** The pod opens a flow that nothing steers: the replies are no ingress. TCP: the SYN only, never its middle. */
+  #ownFlow(source: number, flow: number): void {
+    const packet = this.#packet;
+    const flows = this.#flows;
+    if (flow !== NONE) {
+      if (flows.role(flow) === FLOW_ROLE.outbound) flows.touch(flow, true, packet.length);
+      return;
+    }
+    if (this.#selectedFor(source, DIRECTION.toPod) === 0 || (packet.protocol === TCP && !isOpening(packet.tcpFlags))) return;
+    this.#remember(source, FLOW_ROLE.outbound);
+  }
+
+  /** A fresh entry of a flow that is none of the datapath's: its packets pass, both ways. */
+  #remember(endpoint: number, role: number): void {
+    const packet = this.#packet;
+    const flows = this.#flows;
+    const slot = flows.renew(NONE);
+    flows.setOwner(slot, this.#endpointId(endpoint), role, this.#endpointAddress(endpoint));
+    flows.setFlags(slot, FLOW_FLAG.resolved | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
+    flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
+    flows.touch(slot, true, packet.length);
   }
 
   /** What follows a function on the flow's path. */
@@ -418,7 +440,8 @@ export class Pipeline {
     const flows = this.#flows;
     const view = this.#view;
     let reason = tunnel.read(view, this.start, this.#available, outer);
-    const at = this.start + tunnel.overhead;
+    const wrapped = this.start;
+    const at = wrapped + tunnel.overhead;
     let parsed: number = PARSED.untracked;
     if (reason === undefined) {
       if (outer.length <= tunnel.overhead) reason = 'inner-malformed';
@@ -439,24 +462,69 @@ export class Pipeline {
     const returning = flow !== NONE && this.#isReturning(flow);
     if (returning && this.#isBeforeTheLast(flow)) return this.#relay(flow);
     const known = returning || (flow !== NONE && this.#knows(flow, role));
+    // At its destination a flow is looked at again when policy has changed: the pod's ingress may be selected by now.
+    const settled = known && (flows.role(flow) !== FLOW_ROLE.destination || flows.epoch(flow) === this.epoch);
     let target = NONE;
-    if (!known) {
+    if (!settled) {
       target = this.#endpoint();
       if (target === NONE || !this.#isFor(target)) return VERDICT.pass;
-      if ((this.#peerFlags(outer.source) & PEER_FLAG.trusted) === 0) return this.#drop('not-a-peer', DIRECTION.toPod, outer.length);
+      if (!known && (this.#peerFlags(outer.source) & PEER_FLAG.trusted) === 0)
+        return this.#drop('not-a-peer', DIRECTION.toPod, outer.length);
     }
     tellEcn(view, at, outer.tos, inner.tos);
     this.start = at;
     this.length = inner.length;
-    if (known && ((inner.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0)) flows.track(flow, !tunnel.reply, inner.tcpFlags);
-    if (hasPorts && !tunnel.reply) {
-      if (known) flows.setTtl(flow, tunnel.ttl);
+    const comesBack = !known && flow !== NONE && !tunnel.reply && this.#comesBack(flow);
+    if (!settled && !comesBack && role === FLOW_ROLE.destination && !tunnel.reply) {
+      const { length } = outer;
+      outer.read(view, at, inner.length); // what is judged is the inner packet now
+      if (parsed === PARSED.ok && this.#joinsIngress(flow, target)) return this.#plain();
+      outer.read(view, wrapped, this.#available);
+      if (known) flows.setEpoch(flow, this.epoch);
+      return this.#delivered(flow, target, role, known, hasPorts, length);
+    }
+    if (comesBack) flows.setArrival(flow, outer.source, tunnel.ttl);
+    return this.#delivered(flow, target, role, known || comesBack, hasPorts, outer.length);
+  }
+
+  /** The packet of a tunnel, which is unwrapped: what its flow learns, and where it goes. `length`: of the outer packet. */
+  #delivered(flow: number, target: number, role: number, known: boolean, hasPorts: boolean, length: number): number {
+    const flows = this.#flows;
+    const inner = this.#inner;
+    const { reply, ttl } = this.#tunnel;
+    if (known && ((inner.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0)) flows.track(flow, !reply, inner.tcpFlags);
+    if (hasPorts && !reply) {
+      if (known) flows.setTtl(flow, ttl);
       else this.#recordArrival(flow, target, role);
     } else if (known && flows.role(flow) === FLOW_ROLE.source) {
       flows.touch(flow, false, inner.length);
+    } else if (known && flows.role(flow) === FLOW_ROLE.ingress) {
+      // The pod's own reply, through the chain and back: for who opened the flow, wherever that is.
+      flows.touch(flow, false, inner.length);
+      this.count('reply-left', DIRECTION.toPod, length);
+      return VERDICT.onward;
     }
-    this.count('decapsulated', DIRECTION.toPod, outer.length);
+    this.count('decapsulated', DIRECTION.toPod, length);
     return VERDICT.pass;
+  }
+
+  /** Is it what went into the pod's ingress chain, and comes out at its end, by a hop that the flow does not name yet? */
+  #comesBack(flow: number): boolean {
+    const flows = this.#flows;
+    return (
+      flows.role(flow) === FLOW_ROLE.ingress &&
+      flows.isForward(flow) &&
+      flows.path(flow) === this.#tunnel.path &&
+      this.#packet.destination === flows.local(flow)
+    );
+  }
+
+  /** Is the packet out of another chain, and does the ingress of its destination take it? The chains join here. */
+  #joinsIngress(flow: number, target: number): boolean {
+    const flows = this.#flows;
+    if (this.#selectedFor(target, DIRECTION.toPod) === 0) return false;
+    const joined = flow !== NONE && flows.role(flow) === FLOW_ROLE.ingress && flows.isForward(flow) && this.#isFor(target);
+    return joined || this.#takesIngress(target);
   }
 
   /** Does the flow name the hop that the packet came from? That one was a peer when it was recorded. */
@@ -466,8 +534,14 @@ export class Pipeline {
     if (destination !== flows.local(flow)) return false;
     if (this.#tunnel.reply)
       return (flows.flags(flow) & FLOW_FLAG.nextHop) !== 0 && !flows.isForward(flow) && source === flows.nextHop(flow);
+    // The end of its ingress chain is where the pod is the destination.
+    const expected = role === FLOW_ROLE.destination && flows.role(flow) === FLOW_ROLE.ingress ? FLOW_ROLE.ingress : role;
     return (
-      flows.role(flow) === role && flows.path(flow) === this.#tunnel.path && flows.isForward(flow) && source === flows.previousHop(flow)
+      flows.role(flow) === expected &&
+      (flows.flags(flow) & FLOW_FLAG.previousHop) !== 0 &&
+      flows.path(flow) === this.#tunnel.path &&
+      flows.isForward(flow) &&
+      source === flows.previousHop(flow)
     );
   }
 
@@ -514,38 +588,123 @@ export class Pipeline {
     flows.seen(slot);
   }
 
-  /** What a selected pod receives outside the tunnel: a reply, or the first packet of a flow that somebody opens to it. */
+  /** What a selected pod receives outside the tunnel: a packet of a known flow, or the first one of a flow that somebody opens to it. */
   #plain(): number {
     const packet = this.#packet;
     const flows = this.#flows;
-    if (packet.fragment !== FRAGMENT.none) return VERDICT.pass;
     const target = this.#endpoint();
-    if (target === NONE || this.#selectedFor(target, DIRECTION.fromPod) === 0) return VERDICT.pass;
+    if (target === NONE) return VERDICT.pass;
+    const ingress = this.#selectedFor(target, DIRECTION.toPod) !== 0;
+    const egress = this.#selectedFor(target, DIRECTION.fromPod) !== 0;
+    if (packet.fragment !== FRAGMENT.none)
+      // until fragments are tracked none may slip past the functions
+      return ingress && this.#takesIngress(target) ? this.#drop('fragment', DIRECTION.toPod, packet.length) : VERDICT.pass;
+    if (!ingress && !egress) return VERDICT.pass;
     const flow = flows.find(this.#ifindex, packet);
-    if (flow !== NONE) return this.#plainOf(flow);
+    if (flow !== NONE) return this.#plainOf(flow, target, ingress);
+    if (ingress && this.#isFor(target)) {
+      const path = this.#classify(target, DIRECTION.toPod);
+      if (path !== 0) return this.#enterIngress(target, NONE, path);
+    }
     // The answers of a flow that somebody opens are no egress of the pod's own. TCP: the SYN only, never its middle.
-    if ((packet.protocol === TCP && !isOpening(packet.tcpFlags)) || !this.#isFor(target)) return VERDICT.pass;
-    const slot = flows.renew(NONE);
-    flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.inbound, this.#endpointAddress(target));
-    flows.setFlags(slot, FLOW_FLAG.resolved | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
-    flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
-    flows.touch(slot, true, packet.length);
+    if (!egress || (packet.protocol === TCP && !isOpening(packet.tcpFlags)) || !this.#isFor(target)) return VERDICT.pass;
+    this.#remember(target, FLOW_ROLE.inbound);
     return VERDICT.pass;
+  }
+
+  /** Would the pod's ingress take the packet? Of later fragments, which carry no port: may it? */
+  #takesIngress(target: number): boolean {
+    if (!this.#isFor(target)) return false;
+    if (this.#classify(target, DIRECTION.toPod) !== 0) return true;
+    return this.#packet.fragment === FRAGMENT.later && this.#maySelectByPort(target, DIRECTION.toPod);
   }
 
   /**
    * A plain packet of a known flow. A reply to what the pod had steered has come past the chain, from a
    * destination that knows nothing of it: it goes to the end of the chain and comes back through every function.
    */
-  #plainOf(flow: number): number {
+  #plainOf(flow: number, target: number, ingress: boolean): number {
     const flows = this.#flows;
     const packet = this.#packet;
     const forward = flows.isForward(flow);
-    if ((packet.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) flows.track(flow, forward, packet.tcpFlags);
+    const role = flows.role(flow);
+    if ((packet.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) {
+      if (forward && role === FLOW_ROLE.ingress && isOver(flows.tcpState(flow)) && isOpening(packet.tcpFlags))
+        return this.#ingressAnew(flow, target);
+      flows.track(flow, forward, packet.tcpFlags);
+    }
+    if (forward) {
+      // One that was there before its packets were selected, or that went another way: as if it were new.
+      const other = role === FLOW_ROLE.inbound || role === FLOW_ROLE.destination;
+      if (ingress && other && this.#isFor(target)) {
+        const path = this.#classify(target, DIRECTION.toPod);
+        if (path !== 0) return this.#enterIngress(target, flow, path);
+      }
+      if (role === FLOW_ROLE.ingress) return this.#ingressKnown(flow, target);
+    }
     flows.touch(flow, forward, packet.length);
-    if (forward || flows.role(flow) !== FLOW_ROLE.source || (flows.flags(flow) & FLOW_FLAG.nextHop) === 0) return VERDICT.pass;
+    if (forward || role !== FLOW_ROLE.source || (flows.flags(flow) & FLOW_FLAG.nextHop) === 0) return VERDICT.pass;
     const path = (flows.nextPath(flow) & ~0xff) >>> 0;
     return this.#steer(flows.local(flow), flows.nextHop(flow), path, TTL_CLASSIFIER, true, 'reply-entered');
+  }
+
+  /** Another connection on the ports of one that is over. */
+  #ingressAnew(flow: number, target: number): number {
+    const path = this.#classify(target, DIRECTION.toPod);
+    if (path !== 0) return this.#enterIngress(target, flow, path);
+    this.#flows.remove(flow);
+    return VERDICT.pass;
+  }
+
+  /** A packet of a flow into which the pod's ingress was selected: on to its function, as long as policy says so. */
+  #ingressKnown(flow: number, target: number): number {
+    const flows = this.#flows;
+    const packet = this.#packet;
+    if (flows.epoch(flow) !== this.epoch || (flows.flags(flow) & FLOW_FLAG.resolved) === 0) {
+      const generation = this.#endpointWord(target, ENDPOINT.generation);
+      if ((flows.flags(flow) & FLOW_FLAG.resolved) === 0 || flows.generation(flow) !== generation) {
+        const path = this.#classify(target, DIRECTION.toPod);
+        if (path === 0) {
+          flows.remove(flow); // was steered, is no longer selected
+          return VERDICT.pass;
+        }
+        this.#takePath(path, flow, 'steered-ingress');
+        if (this.#hop !== HOP.encapsulate) return this.#notSteered();
+        if (path !== flows.nextPath(flow)) flows.setFlags(flow, flows.flags(flow) & ~FLOW_FLAG.previousHop);
+        flows.setPath(flow, (path & ~0xff) >>> 0);
+        flows.remember(flow, path, this.#nextHop, generation);
+      }
+      flows.setEpoch(flow, this.epoch);
+    }
+    flows.touch(flow, true, packet.length);
+    return this.#steer(flows.local(flow), flows.nextHop(flow), flows.nextPath(flow), TTL_CLASSIFIER, false, 'steered-ingress');
+  }
+
+  /** The first packet into the pod's ingress: a flow of its own, in place of the one in `flow` if that is one. */
+  #enterIngress(target: number, flow: number, path: number): number {
+    const flows = this.#flows;
+    const packet = this.#packet;
+    if ((this.#peerFlags(packet.destination) & PEER_FLAG.decapsulates) === 0)
+      return this.#drop('no-way-back', DIRECTION.toPod, packet.length);
+    this.#takePath(path, NONE, 'steered-ingress');
+    if (this.#hop !== HOP.encapsulate) return this.#notSteered();
+    const local = this.#endpointAddress(target);
+    const slot = flows.renew(flow);
+    flows.setPath(slot, (path & ~0xff) >>> 0);
+    flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.ingress, local);
+    flows.setFlags(slot, flows.aToB ? FLOW_FLAG.forwardAToB : 0);
+    flows.setTtl(slot, TTL_MAX);
+    flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
+    flows.remember(slot, path, this.#nextHop, this.#endpointWord(target, ENDPOINT.generation));
+    flows.setEpoch(slot, this.epoch);
+    flows.touch(slot, true, packet.length);
+    return this.#steer(local, this.#nextHop, path, TTL_CLASSIFIER, false, 'steered-ingress');
+  }
+
+  /** What `#takePath` decided against steering. */
+  #notSteered(): number {
+    this.count(this.#reason, this.#direction, this.#packet.length);
+    return this.#hop === HOP.plain ? VERDICT.pass : VERDICT.drop;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The packet records on the pipeline. */
 
 import { affinityRecords } from '../affinity.records.js';
+import { ingressRecords } from '../ingress.records.js';
 import { replyRecords } from '../reply.records.js';
 import { selectionRecords } from '../selection.records.js';
 import { steeringRecords } from '../steering.records.js';
@@ -12,3 +13,4 @@ tcpRecords(() => new UserspaceStage());
 replyRecords(() => new UserspaceStage());
 affinityRecords(() => new UserspaceStage());
 selectionRecords(() => new UserspaceStage());
+ingressRecords(() => new UserspaceStage());

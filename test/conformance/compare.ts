@@ -98,7 +98,7 @@ function podAt(bytes: Uint8Array): Name | undefined {
 }
 
 const PROTOCOL = { any: 0, icmp: 1, tcp: 6, udp: 17, gre: 47, sctp: 132 } as const;
-const { selectsRanges, selectsAnyProtocol } = ENDPOINT_FLAG;
+const { selectsPorts, selectsAllPorts, selectsRanges, selectsAnyProtocol } = ENDPOINT_FLAG;
 /** What a pod selects, as the stage is told. */
 const SELECTS = {
   nothing: { selects: false },
@@ -110,8 +110,19 @@ const SELECTS = {
   everything: { selects: true, alsoSelects: selectsRanges | selectsAnyProtocol },
 } as const;
 
-function matchOf({ cidr, protocol, port = 0 }: Extract<Preparation, { do: 'select' | 'unselect' }>) {
-  return { cidr: prefixOf(cidr), protocol: PROTOCOL[protocol], port };
+/** Flags of what a pod receives, at the places of what it sends. */
+const INGRESS = {
+  nothing: 0,
+  both: selectsPorts | selectsAllPorts,
+  'all-ports': selectsAllPorts,
+  ports: selectsPorts,
+  ranges: selectsPorts | selectsRanges,
+  'any-protocol': selectsAnyProtocol,
+  everything: selectsPorts | selectsAllPorts | selectsRanges | selectsAnyProtocol,
+} as const;
+
+function matchOf({ cidr, protocol, port = 0, ingress = false }: Extract<Preparation, { do: 'select' | 'unselect' }>) {
+  return { cidr: prefixOf(cidr), protocol: PROTOCOL[protocol], port, ingress };
 }
 
 function prefixOf(cidr: string): readonly [string, number] {
@@ -125,7 +136,12 @@ function prepare(stage: Stage, step: Preparation): void {
       for (const each of WALKTHROUGH) prepare(stage, each);
       return;
     case 'pod':
-      stage.pod(step.name, { generation: step.generation, ...SELECTS[step.selects], ipv4: step.ipv4 ?? true });
+      stage.pod(step.name, {
+        generation: step.generation,
+        ...SELECTS[step.selects],
+        ingress: INGRESS[step.ingress ?? 'nothing'],
+        ipv4: step.ipv4 ?? true,
+      });
       return;
     case 'gone':
       stage.gone(step.name);
@@ -134,7 +150,7 @@ function prepare(stage: Stage, step: Preparation): void {
       stage.selects(step.name, step.spi, step.si, { ...matchOf(step), ...(step.foundAs === undefined ? {} : { foundAs: step.foundAs }) });
       return;
     case 'range':
-      stage.range(step.name, step.port, step.bits, step.firstPort, PROTOCOL[step.protocol]);
+      stage.range(step.name, step.port, step.bits, step.firstPort, { protocol: PROTOCOL[step.protocol], ingress: step.ingress ?? false });
       return;
     case 'unselect':
       stage.unselects(step.name, matchOf(step));

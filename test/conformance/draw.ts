@@ -170,7 +170,20 @@ const match = {
     'gre' as const,
   ),
   port: fc.constantFrom(0, 80, 443),
+  ingress: fc.constantFrom(false, false, true),
 };
+const kinds = fc.constantFrom(
+  'both' as const,
+  'both' as const,
+  'both' as const,
+  'nothing' as const,
+  'all-ports' as const,
+  'ports' as const,
+  'ranges' as const,
+  'any-protocol' as const,
+  'everything' as const,
+  'everything' as const,
+);
 
 const doing = <const Do extends Step['do']>(what: Do) => fc.constant(what);
 
@@ -183,18 +196,8 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
         do: doing('pod'),
         name: pods,
         generation: fc.integer({ min: 1, max: 3 }),
-        selects: fc.constantFrom(
-          'both',
-          'both',
-          'both',
-          'nothing',
-          'all-ports',
-          'ports',
-          'ranges',
-          'any-protocol',
-          'everything',
-          'everything',
-        ),
+        selects: kinds,
+        ingress: fc.oneof(fc.constant('nothing' as const), kinds),
       })
       .chain((pod) => fc.constantFrom(pod, pod, pod, pod, { ...pod, ipv4: false })),
   ),
@@ -229,7 +232,13 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
     1,
     fc
       .tuple(
-        fc.record({ do: doing('range'), name: pods, protocol: match.protocol, firstPort: fc.constantFrom(0, 80, 443) }),
+        fc.record({
+          do: doing('range'),
+          name: pods,
+          protocol: match.protocol,
+          ingress: match.ingress,
+          firstPort: fc.constantFrom(0, 80, 443),
+        }),
         fc.constantFrom<readonly [number, number]>([0, 0], [256, 8], [443, 16], [4000, 11], [0x8000, 1]),
       )
       .map(([range, [port, bits]]) => ({ ...range, port, bits })),
@@ -289,6 +298,36 @@ const journey: fc.Arbitrary<readonly Step[]> = fc
     return out.slice(0, length).map((step, at) => (at === spoiledAt && step.do !== 'packet' ? ({ ...step, ...changes } as Step) : step));
   });
 
+/** Into a pod whose ingress is selected, through its chain, and the answer the same way back. */
+const visit: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(
+    fc.record({
+      from: fc.constantFrom('server', 'client'),
+      to: fc.constant('destination' as const),
+      protocol: fc.constantFrom('tcp', 'udp'),
+      destinationPort: port,
+      tcpFlags: fc.constantFrom(0x02, 0x10, 0x11),
+    }),
+    fc.constantFrom({ spi: 1, si: 1 }, { spi: 3, si: 2 }),
+    fc.integer({ min: 3, max: 16 }),
+    fc.nat({ max: 40 }),
+    spoils,
+    fc.boolean(),
+  )
+  .map(([packet, path, length, spoiledAt, changes, wrapped]) => {
+    const { protocol } = packet;
+    const out: Step[] = [
+      { do: 'pod', name: 'destination', generation: 1, selects: 'nothing', ingress: 'both' },
+      { do: 'select', name: 'destination', ingress: true, cidr: '0.0.0.0/0', protocol, ...path },
+      wrapped
+        ? { do: 'packet', name: 'vpn', way: 'sends', packet: { ...packet, from: 'client' } }
+        : { do: 'packet', name: 'destination', way: 'receives', packet },
+    ];
+    const way = wrapped ? (['deliver', 'forward', 'deliver', 'deliver', 'forward'] as const) : (['deliver', 'forward'] as const);
+    for (const each of [...way, 'deliver', 'again', 'answer', 'deliver', 'forward', 'deliver', 'again'] as const) out.push({ do: each });
+    return out.slice(0, length).map((step, at) => (at === spoiledAt && at > 2 ? ({ ...step, ...changes } as Step) : step));
+  });
+
 /** What a wrapped packet has when it comes by a longer way: another NSH TTL. */
 const another = fc.constantFrom(0x42, 0x82, 0xc2).map((value) => ({ spoil: [{ kind: 'byte' as const, at: 41, value }] }));
 
@@ -337,7 +376,7 @@ const one = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => step.ma
 export const story: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
     fc.constantFrom<readonly Step[]>(...Array.from({ length: 4 }, () => [{ do: 'walkthrough' as const }]), []),
-    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(2, comeback), or(2, journey), or(50, one(traffic))), {
+    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(2, comeback), or(2, journey), or(2, visit), or(50, one(traffic))), {
       minLength: 1,
       maxLength: 60,
       size: 'max',

@@ -126,11 +126,16 @@ const packet = Type.Object(
 export type Draft = Static<typeof packet>;
 
 const spoils = Type.Optional(Type.Array(spoil));
-const match = { name, cidr, protocol, port: Type.Optional(port) };
+/** What the pod receives; otherwise what it sends. */
+const ingress = Type.Optional(Type.Boolean());
+const match = { name, cidr, protocol, port: Type.Optional(port), ingress };
 const step = <const Do extends string, Fields extends Record<string, Parameters<typeof Type.Object>[0][string]>>(
   what: Do,
   fields: Fields,
 ) => Type.Object({ do: Type.Literal(what), ...fields }, closed);
+
+/** What a pod's selectors name. */
+const kinds = word('nothing', 'all-ports', 'ports', 'both', 'ranges', 'any-protocol', 'everything');
 
 /** Every step by its `do`. */
 export const STEPS = {
@@ -139,7 +144,9 @@ export const STEPS = {
   pod: step('pod', {
     name,
     generation: Type.Integer({ minimum: 1, maximum: 0xffff_ffff }),
-    selects: word('nothing', 'all-ports', 'ports', 'both', 'ranges', 'any-protocol', 'everything'),
+    selects: kinds,
+    /** Of what it receives. */
+    ingress: Type.Optional(kinds),
     ipv4: Type.Optional(Type.Boolean()),
   }),
   /** The pod goes. */
@@ -147,7 +154,7 @@ export const STEPS = {
   /** Path 0, index 0 is an exception. `foundAs`: the prefix length that it is compared by, where that is not its own. */
   select: step('select', { ...match, spi, si: byte, foundAs: Type.Optional(number(32)) }),
   /** Ports that share the first `bits` of `port` are selected under `firstPort`. */
-  range: step('range', { name, protocol, port, bits: number(16), firstPort: port }),
+  range: step('range', { name, protocol, ingress, port, bits: number(16), firstPort: port }),
   unselect: step('unselect', match),
   /** A path with one slot a backend; an empty slot belongs to nobody, a foreign one to an IPv6 address. */
   path: step('path', {

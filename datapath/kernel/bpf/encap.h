@@ -203,11 +203,15 @@ static __always_inline int forward(struct __sk_buff *skb, const struct tunnel *t
  * `forward` at a pod's way in. To let the stack decide would there mean to give the packet to the pod:
  * instead it enters the stack as if the pod had sent it, marked, addressed to whoever sent it here.
  */
-static __always_inline int forward_onward(struct __sk_buff *skb, const struct tunnel *tunnel, __u8 tos, struct route *route)
+static __noinline int forward_onward(struct __sk_buff *skb, const struct tunnel *tunnel, __u8 tos, struct route *route)
 {
-	int verdict = forward(skb, tunnel, tos, route);
-	struct ethhdr *ethernet = frame_start(skb);
+	struct ethhdr *ethernet;
+	int verdict;
 
+	if (!tunnel)
+		return VERDICT_DROP;
+	verdict = forward(skb, tunnel, tos, route);
+	ethernet = frame_start(skb);
 	if (verdict != VERDICT_PASS)
 		return verdict;
 	if ((void *)(ethernet + 1) > frame_end(skb))

@@ -56,6 +56,17 @@ static __always_inline void flow_track(struct sfcflow_value *flow, bool forward,
 		flow->tcp_state = tcp_next_state(flow->tcp_state, forward, packet->tcp_flags);
 }
 
+/* An empty flow to fill in; NULL never, which the verifier does not know. */
+static __always_inline struct sfcflow_value *new_flow(void)
+{
+	__u32 first = 0;
+	struct sfcflow_value *flow = bpf_map_lookup_elem(&scratch, &first);
+
+	if (flow)
+		__builtin_memset(flow, 0, sizeof(*flow));
+	return flow;
+}
+
 /* Low 32 bits of jiffies: a plain load where the clock is a call. */
 static __always_inline __u32 tick(void)
 {

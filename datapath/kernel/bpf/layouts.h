@@ -42,6 +42,8 @@
 #define FLOW_ROLE_FUNCTION 2
 #define FLOW_ROLE_DESTINATION 3
 #define FLOW_ROLE_INBOUND 4
+#define FLOW_ROLE_INGRESS 5
+#define FLOW_ROLE_OUTBOUND 6
 
 #define FLOW_FLAG_FORWARD_A_TO_B 1
 #define FLOW_FLAG_NEXT_HOP 2
@@ -225,7 +227,7 @@ struct sfcflow_value {
 	__u8 next_hop[16];                /* outer destination of the forward packets */
 	__u8 local[16];                   /* the endpoint's own address of the outer family: outer source of what it sends */
 	__u16 endpoint;                   /* endpoint id */
-	__u8 role;                        /* 1 = source, 2 = function, 3 = destination, 4 = inbound */
+	__u8 role;                        /* 1 = source, 2 = function, 3 = destination, 4 = inbound, 5 = ingress, 6 = outbound */
 	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset */
 	__u8 previous_family;             /* family of previous_hop */
 	__u8 next_family;                 /* family of next_hop */

@@ -17,6 +17,8 @@ enum reason {
 	REASON_BYPASSED = 7, /* passed: selected packet passed plain: the chain has no ready function and its failure policy is bypass */
 	REASON_REPLY_ENTERED = 8, /* forwarded: reply that came plain to the source of its flow, encapsulated back into the chain */
 	REASON_REPLY_RELAYED = 9, /* forwarded: reply on its way back into the chain, handed to the function that is nearer to the end */
+	REASON_STEERED_INGRESS = 10, /* forwarded: packet to a pod whose ingress is selected, encapsulated to the first function */
+	REASON_REPLY_LEFT = 11, /* forwarded: reply of a pod whose ingress is selected, back from the chain, sent on to who opened the flow */
 	REASON_SPOOFED_ENCAP = 32, /* dropped: UDP to the steering port sent by a pod: only the datapath encapsulates */
 	REASON_NO_BACKEND = 33, /* dropped: the selected path has no ready function */
 	REASON_UNKNOWN_PATH = 34, /* dropped: the selected path is not in sfcpath */
@@ -40,4 +42,5 @@ enum reason {
 	REASON_CONTROL = 52, /* dropped: Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver */
 	REASON_OVERRUN = 53, /* dropped: the userspace datapath could not keep up: its queue was full (bytes are not known) */
 	REASON_IO_FAILED = 54, /* dropped: the userspace datapath could not hand the packet on; its log names the error */
+	REASON_NO_WAY_BACK = 56, /* dropped: packet to a pod whose ingress is selected and whose address no peer range covers: the chain could not give it back */
 };

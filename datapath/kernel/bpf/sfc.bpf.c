@@ -78,13 +78,56 @@ static __noinline int from_pod_exception(struct __sk_buff *skb, const struct pac
 	return VERDICT_PASS;
 }
 
-/* A packet of no known flow, or of one whose policy changed (`kept`): classify it as the endpoint's own egress. */
+/* What `take_path` decided against steering. */
+static __always_inline int not_steered(const struct decision *decision, const struct packet *packet, enum direction direction)
+{
+	count(decision->reason, direction, packet->length);
+	return decision->hop == HOP_PLAIN ? VERDICT_PASS : VERDICT_DROP;
+}
+
+/* A fresh entry of a flow that is none of the datapath's: its packets pass, both ways. */
+static __always_inline void remember_own(const struct endpoint_value *endpoint, const struct packet *packet, const struct sfcflow_key *key,
+                                         bool a_to_b, __u8 role)
+{
+	struct sfcflow_value *flow = new_flow();
+
+	if (!flow)
+		return;
+	flow->role = role;
+	flow->flags = FLOW_FLAG_RESOLVED | (a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0);
+	flow->local_family = FAMILY_IPV4;
+	flow->endpoint = endpoint->id;
+	flow->tcp_state = tcp_first_state(packet->tcp_flags);
+	*(__be32 *)flow->local = *(__be32 *)endpoint->ipv4;
+	flow_touch(flow, true, packet->length);
+	bpf_map_update_elem(&sfcflow, key, flow, BPF_NOEXIST); /* a known flow stays what it is */
+}
+
+/* The pod opens a flow that nothing steers: the replies are no ingress. TCP: the SYN only, never its middle. */
+static __always_inline void own_flow(const struct endpoint_value *source, const struct packet *packet, const struct sfcflow_key *key,
+                                     bool a_to_b, struct sfcflow_value *known)
+{
+	if (known) {
+		if (known->role == FLOW_ROLE_OUTBOUND)
+			flow_touch(known, true, packet->length);
+		return;
+	}
+	if (!selected_for(source, packet, DIRECTION_TO_POD) ||
+	    (packet->protocol == IPPROTO_TCP && !tcp_is_opening(packet->tcp_flags)))
+		return;
+	remember_own(source, packet, key, a_to_b, FLOW_ROLE_OUTBOUND);
+}
+
+/*
+ * A packet of no known flow, of one whose policy changed (`kept`), or of one at which this endpoint has
+ * another role (`known`): classify it as the endpoint's own egress.
+ */
 static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct packet *packet, const struct sfcflow_key *key,
-                                            bool a_to_b, const struct sfcflow_value *kept)
+                                            bool a_to_b, struct sfcflow_value *known, const struct sfcflow_value *kept)
 {
 	struct endpoint_value *source = find_endpoint(skb);
 	struct decision decision = {};
-	struct sfcflow_value flow = {};
+	struct sfcflow_value *flow;
 	__be32 path;
 
 	if (!source)
@@ -93,31 +136,34 @@ static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct 
 	if (!path) {
 		if (kept) /* was steered, is no longer selected */
 			bpf_map_delete_elem(&sfcflow, key);
+		else
+			own_flow(source, packet, key, a_to_b, known);
 		return VERDICT_PASS;
 	}
 	take_path(&decision, path, packet, kept, REASON_STEERED_SOURCE);
-	if (decision.hop != HOP_ENCAPSULATE) {
-		count(decision.reason, DIRECTION_FROM_POD, packet->length);
-		return decision.hop == HOP_PLAIN ? VERDICT_PASS : VERDICT_DROP;
-	}
+	if (decision.hop != HOP_ENCAPSULATE)
+		return not_steered(&decision, packet, DIRECTION_FROM_POD);
 	if (!(source->flags & ENDPOINT_FLAG_IPV4))
 		return drop(REASON_NO_ADDRESS, DIRECTION_FROM_POD, packet->length);
+	flow = new_flow();
+	if (!flow)
+		return VERDICT_DROP;
 	if (kept) /* a new generation of policy, the same flow: its counters go on */
-		flow = *kept;
+		*flow = *kept;
 	else
-		flow.tcp_state = tcp_first_state(packet->tcp_flags);
-	flow.path = path;
-	*(__be32 *)flow.local = *(__be32 *)source->ipv4;
-	flow.local_family = FAMILY_IPV4;
-	flow.endpoint = source->id;
-	flow.role = FLOW_ROLE_SOURCE;
-	flow.flags = a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0;
-	flow.ttl = NSH_TTL_MAX;
-	remember(&flow, &decision, source->generation);
-	flow.epoch = policy_epoch;
-	flow_touch(&flow, true, packet->length);
-	bpf_map_update_elem(&sfcflow, key, &flow, BPF_ANY);
-	return encapsulate(skb, packet, &flow, flow.next_hop, path, NSH_TTL_CLASSIFIER, false, NULL, decision.reason,
+		flow->tcp_state = tcp_first_state(packet->tcp_flags);
+	flow->path = path;
+	*(__be32 *)flow->local = *(__be32 *)source->ipv4;
+	flow->local_family = FAMILY_IPV4;
+	flow->endpoint = source->id;
+	flow->role = FLOW_ROLE_SOURCE;
+	flow->flags = a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0;
+	flow->ttl = NSH_TTL_MAX;
+	remember(flow, &decision, source->generation);
+	flow->epoch = policy_epoch;
+	flow_touch(flow, true, packet->length);
+	bpf_map_update_elem(&sfcflow, key, flow, BPF_ANY);
+	return encapsulate(skb, packet, flow, flow->next_hop, path, NSH_TTL_CLASSIFIER, false, NULL, decision.reason,
 	                   DIRECTION_FROM_POD);
 }
 
@@ -140,12 +186,12 @@ int from_pod(struct __sk_buff *skb)
 	a_to_b = flow_key(&key, skb->ifindex, &packet);
 	flow = bpf_map_lookup_elem(&sfcflow, &key);
 	if (!flow)
-		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL);
+		return from_pod_unknown(skb, &packet, &key, a_to_b, flow, NULL);
 
 	forward = is_forward(flow, a_to_b);
 	/* Another connection on the ports of one that is over: a flow of its own. */
 	if (forward && flow->role == FLOW_ROLE_SOURCE && tcp_is_over(flow->tcp_state) && tcp_is_opening(packet.tcp_flags))
-		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL);
+		return from_pod_unknown(skb, &packet, &key, a_to_b, flow, NULL);
 	flow_track(flow, forward, &packet);
 	if (!forward) {
 		/* A reply: back to where the forward packets came from. What came in plain goes out plain. */
@@ -157,8 +203,8 @@ int from_pod(struct __sk_buff *skb)
 		                   ROUTE_AT(flow, previous), REASON_STEERED_REPLY, DIRECTION_FROM_POD);
 	}
 
-	if (flow->role == FLOW_ROLE_DESTINATION || flow->role == FLOW_ROLE_INBOUND) /* the pod routes it on: its own egress */
-		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL);
+	if (flow->role != FLOW_ROLE_SOURCE && flow->role != FLOW_ROLE_FUNCTION) /* the pod routes it on, or has opened it: its own egress */
+		return from_pod_unknown(skb, &packet, &key, a_to_b, flow, NULL);
 	if (flow->role == FLOW_ROLE_FUNCTION && flow->ttl <= 1)
 		return drop(REASON_NSH_TTL, DIRECTION_FROM_POD, packet.length);
 	if (flow->epoch != policy_epoch || !(flow->flags & FLOW_FLAG_RESOLVED)) {
@@ -170,7 +216,7 @@ int from_pod(struct __sk_buff *skb)
 			struct decision decision = {};
 
 			if (flow->role == FLOW_ROLE_SOURCE)
-				return from_pod_unknown(skb, &packet, &key, a_to_b, flow);
+				return from_pod_unknown(skb, &packet, &key, a_to_b, flow, flow);
 			decide_after_function(&decision, source, &packet, flow);
 			if (decision.hop == HOP_DROP)
 				return drop(decision.reason, DIRECTION_FROM_POD, packet.length);
@@ -185,6 +231,181 @@ int from_pod(struct __sk_buff *skb)
 	}
 	return encapsulate(skb, &packet, flow, flow->next_hop, flow->next_path, flow->ttl - 1, false, ROUTE_AT(flow, next),
 	                   established_reason(flow), DIRECTION_FROM_POD);
+}
+
+/* Is the packet for this pod itself? Steering traffic to anybody else behind it is not ours to open. */
+static __always_inline bool is_for(const struct endpoint_value *target, const struct packet *packet)
+{
+	return (target->flags & ENDPOINT_FLAG_IPV4) && packet->destination.word[0] == *(__be32 *)target->ipv4;
+}
+
+/* At a pod's way in: sends the packet to the flow's next hop, as fresh from the classifier. A reply has the service index of a destination. */
+__noinline int steer_flow_onward(struct __sk_buff *skb, const struct packet *packet, struct sfcflow_value *flow, bool reply,
+                                        enum reason reason)
+{
+	__be32 path;
+
+	if (!packet || !flow)
+		return VERDICT_DROP;
+	path = reply ? flow->next_path & bpf_htonl(0xffffff00) : flow->next_path;
+	return encapsulate(skb, packet, flow, flow->next_hop, path, NSH_TTL_CLASSIFIER, reply, ROUTE_AT(flow, next), reason,
+	                   DIRECTION_TO_POD);
+}
+
+/* No verdicts of tc. */
+#define NOT_SELECTED 100
+#define AS_PLAIN 101
+
+/* The first packet into the pod's ingress, where that is selected: a flow of its own, in place of any other. */
+__noinline int enter_ingress(struct __sk_buff *skb, const struct packet *packet, const struct sfcflow_key *key, bool a_to_b,
+                                    const struct endpoint_value *target)
+{
+	struct decision decision = {};
+	struct sfcflow_value *flow;
+	__be32 path;
+
+	if (!packet || !key || !target)
+		return NOT_SELECTED;
+	path = classify(target, packet, DIRECTION_TO_POD);
+	if (!path)
+		return NOT_SELECTED;
+	if (!decapsulates(packet))
+		return drop(REASON_NO_WAY_BACK, DIRECTION_TO_POD, packet->length);
+	take_path(&decision, path, packet, NULL, REASON_STEERED_INGRESS);
+	if (decision.hop != HOP_ENCAPSULATE)
+		return not_steered(&decision, packet, DIRECTION_TO_POD);
+	flow = new_flow();
+	if (!flow)
+		return VERDICT_DROP;
+	flow->path = path & bpf_htonl(0xffffff00);
+	*(__be32 *)flow->local = *(__be32 *)target->ipv4;
+	flow->local_family = FAMILY_IPV4;
+	flow->endpoint = target->id;
+	flow->role = FLOW_ROLE_INGRESS;
+	flow->flags = a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0;
+	flow->ttl = NSH_TTL_MAX;
+	flow->tcp_state = tcp_first_state(packet->tcp_flags);
+	remember(flow, &decision, target->generation);
+	flow->epoch = policy_epoch;
+	flow_touch(flow, true, packet->length);
+	bpf_map_update_elem(&sfcflow, key, flow, BPF_ANY);
+	return steer_flow_onward(skb, packet, flow, false, REASON_STEERED_INGRESS);
+}
+
+/* A packet of a flow into which the pod's ingress was selected: on to its function, as long as policy says so. */
+static __always_inline int ingress_known(struct __sk_buff *skb, const struct packet *packet, const struct sfcflow_key *key,
+                                         struct sfcflow_value *flow, const struct endpoint_value *target)
+{
+	if (flow->epoch != policy_epoch || !(flow->flags & FLOW_FLAG_RESOLVED)) {
+		if (!(flow->flags & FLOW_FLAG_RESOLVED) || flow->generation != target->generation) {
+			struct decision decision = {};
+			__be32 path = classify(target, packet, DIRECTION_TO_POD);
+
+			if (!path) { /* was steered, is no longer selected */
+				bpf_map_delete_elem(&sfcflow, key);
+				return VERDICT_PASS;
+			}
+			take_path(&decision, path, packet, flow, REASON_STEERED_INGRESS);
+			if (decision.hop != HOP_ENCAPSULATE)
+				return not_steered(&decision, packet, DIRECTION_TO_POD);
+			if (path != flow->next_path)
+				flow->flags &= ~FLOW_FLAG_PREVIOUS_HOP;
+			flow->path = path & bpf_htonl(0xffffff00);
+			remember(flow, &decision, target->generation);
+		}
+		flow->epoch = policy_epoch;
+	}
+	flow_touch(flow, true, packet->length);
+	return steer_flow_onward(skb, packet, flow, false, REASON_STEERED_INGRESS);
+}
+
+/* Would the pod's ingress take the packet? Of later fragments, which carry no port: may it? */
+static __always_inline bool takes_ingress(const struct packet *packet, const struct endpoint_value *target)
+{
+	return is_for(target, packet) && (classify(target, packet, DIRECTION_TO_POD) ||
+	                                  (packet->fragment == FRAGMENT_LATER && may_select_by_port(target, packet, DIRECTION_TO_POD)));
+}
+
+/*
+ * A plain packet of a known flow. A reply to what the pod had steered has come past the chain, from a
+ * destination that knows nothing of it: it goes to the end of the chain and comes back through every function.
+ */
+__noinline int to_pod_plain_known(struct __sk_buff *skb, const struct packet *packet, const struct sfcflow_key *key, bool a_to_b,
+                                         const struct endpoint_value *target)
+{
+	struct sfcflow_value *flow;
+	bool forward;
+	int verdict;
+
+	if (!packet || !key || !target)
+		return VERDICT_PASS;
+	flow = bpf_map_lookup_elem(&sfcflow, key);
+	if (!flow)
+		return VERDICT_PASS;
+	forward = is_forward(flow, a_to_b);
+	/* Another connection on the ports of one that is over. */
+	if (forward && flow->role == FLOW_ROLE_INGRESS && tcp_is_over(flow->tcp_state) && tcp_is_opening(packet->tcp_flags)) {
+		verdict = enter_ingress(skb, packet, key, a_to_b, target);
+		if (verdict != NOT_SELECTED)
+			return verdict;
+		bpf_map_delete_elem(&sfcflow, key);
+		return VERDICT_PASS;
+	}
+	flow_track(flow, forward, packet);
+	if (forward) {
+		/* One that was there before its packets were selected, or that went another way: as if it were new. */
+		if ((flow->role == FLOW_ROLE_INBOUND || flow->role == FLOW_ROLE_DESTINATION) &&
+		    selected_for(target, packet, DIRECTION_TO_POD) && is_for(target, packet)) {
+			verdict = enter_ingress(skb, packet, key, a_to_b, target);
+			if (verdict != NOT_SELECTED)
+				return verdict;
+		}
+		if (flow->role == FLOW_ROLE_INGRESS)
+			return ingress_known(skb, packet, key, flow, target);
+	}
+	flow_touch(flow, forward, packet->length);
+	if (forward || flow->role != FLOW_ROLE_SOURCE || !(flow->flags & FLOW_FLAG_NEXT_HOP))
+		return VERDICT_PASS;
+	return steer_flow_onward(skb, packet, flow, true, REASON_REPLY_ENTERED);
+}
+
+/*
+ * What a selected pod receives outside the tunnel: a packet of a known flow, or the first one of a flow
+ * that somebody opens to it. Answers to the latter are no egress of the pod's own, and must not go through
+ * functions that never saw the request: the flow is remembered as inbound. TCP: the SYN only, so that a
+ * flow whose steering entry was evicted is never taken for an inbound one in its middle.
+ */
+static __noinline int to_pod_plain(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct endpoint_value *target;
+	struct sfcflow_key key;
+	bool a_to_b;
+	__u16 ingress, egress;
+
+	if (!packet)
+		return VERDICT_PASS;
+	target = find_endpoint(skb);
+	if (!target)
+		return VERDICT_PASS;
+	ingress = selected_for(target, packet, DIRECTION_TO_POD);
+	egress = selected_for(target, packet, DIRECTION_FROM_POD);
+	if (packet->fragment != FRAGMENT_NONE) /* until fragments are tracked none may slip past the functions */
+		return ingress && takes_ingress(packet, target) ? drop(REASON_FRAGMENT, DIRECTION_TO_POD, packet->length) : VERDICT_PASS;
+	if (!ingress && !egress)
+		return VERDICT_PASS;
+	a_to_b = flow_key(&key, skb->ifindex, packet);
+	if (bpf_map_lookup_elem(&sfcflow, &key))
+		return to_pod_plain_known(skb, packet, &key, a_to_b, target);
+	if (ingress && is_for(target, packet)) {
+		int verdict = enter_ingress(skb, packet, &key, a_to_b, target);
+
+		if (verdict != NOT_SELECTED)
+			return verdict;
+	}
+	if (!egress || (packet->protocol == IPPROTO_TCP && !tcp_is_opening(packet->tcp_flags)) || !is_for(target, packet))
+		return VERDICT_PASS;
+	remember_own(target, packet, &key, a_to_b, FLOW_ROLE_INBOUND);
+	return VERDICT_PASS;
 }
 
 /* Is the outer source one whose word counts? */
@@ -202,27 +423,22 @@ static __always_inline bool trusted(const struct envelope *envelope)
 static __always_inline void record_arrival(const struct sfcflow_key *key, bool a_to_b, const struct envelope *envelope,
                                            const struct packet *inner, const struct endpoint_value *target, __u8 role)
 {
-	struct sfcflow_value flow = {
-		.path = envelope->path,
-		.role = role,
-		.flags = FLOW_FLAG_PREVIOUS_HOP | (a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0),
-		.previous_family = FAMILY_IPV4,
-		.local_family = FAMILY_IPV4,
-		.ttl = envelope->ttl,
-		.tcp_state = tcp_first_state(inner->tcp_flags),
-		.endpoint = target->id,
-		.last_seen = bpf_ktime_get_coarse_ns(),
-	};
+	struct sfcflow_value *flow = new_flow();
 
-	*(struct address *)flow.previous_hop = envelope->source;
-	*(__be32 *)flow.local = *(__be32 *)target->ipv4;
-	bpf_map_update_elem(&sfcflow, key, &flow, BPF_ANY);
-}
-
-/* Is the packet for this pod itself? Steering traffic to anybody else behind it is not ours to open. */
-static __always_inline bool is_for(const struct endpoint_value *target, const struct packet *packet)
-{
-	return (target->flags & ENDPOINT_FLAG_IPV4) && packet->destination.word[0] == *(__be32 *)target->ipv4;
+	if (!flow)
+		return;
+	flow->path = envelope->path;
+	flow->role = role;
+	flow->flags = FLOW_FLAG_PREVIOUS_HOP | (a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0);
+	flow->previous_family = FAMILY_IPV4;
+	flow->local_family = FAMILY_IPV4;
+	flow->ttl = envelope->ttl;
+	flow->tcp_state = tcp_first_state(inner->tcp_flags);
+	flow->endpoint = target->id;
+	flow->last_seen = bpf_ktime_get_coarse_ns();
+	*(struct address *)flow->previous_hop = envelope->source;
+	*(__be32 *)flow->local = *(__be32 *)target->ipv4;
+	bpf_map_update_elem(&sfcflow, key, flow, BPF_ANY);
 }
 
 /*
@@ -263,7 +479,22 @@ static __always_inline int relay(struct __sk_buff *skb, const struct packet *out
 	return verdict;
 }
 
-/* A steering packet for this pod: validate, unwrap, remember, deliver. */
+/* Is a forward packet with this role's service index at its place at the flow's endpoint? At the end of its ingress chain the pod is the destination. */
+static __always_inline bool is_at(const struct sfcflow_value *flow, __u8 role)
+{
+	return flow->role == role || (role == FLOW_ROLE_DESTINATION && flow->role == FLOW_ROLE_INGRESS);
+}
+
+/* Is the packet out of another chain, and does the ingress of its destination take it? The chains join here. */
+static __always_inline bool joins_ingress(const struct packet *inner, const struct sfcflow_value *flow, bool a_to_b,
+                                          const struct endpoint_value *target)
+{
+	return selected_for(target, inner, DIRECTION_TO_POD) &&
+	       ((flow && flow->role == FLOW_ROLE_INGRESS && is_forward(flow, a_to_b) && is_for(target, inner)) ||
+	        takes_ingress(inner, target));
+}
+
+/* A steering packet for this pod: validate, unwrap, remember, deliver. AS_PLAIN: it is unwrapped, and goes on as one without tunnel. */
 static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet *outer)
 {
 	struct endpoint_value *target = NULL;
@@ -273,7 +504,7 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 	struct sfcflow_value *flow = NULL;
 	enum parse_result parsed = PARSE_UNTRACKED;
 	enum reason reason = 0;
-	bool a_to_b = false, known = false, has_ports;
+	bool a_to_b = false, known = false, settled, comes_back = false, has_ports;
 	__u8 role;
 
 	if (outer->header_length != sizeof(struct iphdr) || outer->fragment != FRAGMENT_NONE)
@@ -303,22 +534,41 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 		} else if (envelope.reply)
 			known = (flow->flags & FLOW_FLAG_NEXT_HOP) && !is_forward(flow, a_to_b) &&
 			        same_address(&envelope.source, flow->next_hop);
-		else
-			known = flow->role == role && flow->path == envelope.path && is_forward(flow, a_to_b) &&
-			        same_address(&envelope.source, flow->previous_hop);
+		else if (is_forward(flow, a_to_b) && flow->path == envelope.path && is_at(flow, role)) {
+			known = (flow->flags & FLOW_FLAG_PREVIOUS_HOP) && same_address(&envelope.source, flow->previous_hop);
+			/* Out of the pod's ingress chain, by a hop that the flow does not name yet. */
+			comes_back = !known && flow->role == FLOW_ROLE_INGRESS;
+		}
 	}
-	/* A hop that the flow entry already names was a peer when it was recorded: no second look-up. */
-	if (!known) {
+	/*
+	 * A hop that the flow entry already names was a peer when it was recorded: no second look-up. At its
+	 * destination a flow is looked at again when policy has changed: the pod's ingress may be selected by now.
+	 */
+	settled = known && (flow->role != FLOW_ROLE_DESTINATION || flow->epoch == policy_epoch);
+	if (!settled) {
 		target = find_endpoint(skb);
 		if (!target || !is_for(target, outer))
 			return VERDICT_PASS;
-		if (!trusted(&envelope))
+		if (!known && !trusted(&envelope))
 			return drop(REASON_NOT_A_PEER, DIRECTION_TO_POD, outer->length);
 	}
 
 	reason = unwrap(skb, &envelope, &inner);
 	if (reason)
 		return drop(reason, DIRECTION_TO_POD, outer->length);
+	if (!settled && !comes_back && role == FLOW_ROLE_DESTINATION && !envelope.reply && target) {
+		if (parsed == PARSE_OK && joins_ingress(&inner, flow, a_to_b, target))
+			return AS_PLAIN;
+		if (known)
+			flow->epoch = policy_epoch;
+	}
+	if (comes_back) {
+		*(struct address *)flow->previous_hop = envelope.source;
+		flow->previous_family = FAMILY_IPV4;
+		flow->previous_ifindex = 0; /* the route was another hop's */
+		flow->flags |= FLOW_FLAG_PREVIOUS_HOP;
+		known = true;
+	}
 	if (known)
 		flow_track(flow, !envelope.reply, &inner);
 	if (has_ports && !envelope.reply) {
@@ -328,57 +578,15 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 			flow->ttl = envelope.ttl;
 	} else if (known && flow->role == FLOW_ROLE_SOURCE) {
 		flow_touch(flow, false, inner.length);
+	} else if (known && flow->role == FLOW_ROLE_INGRESS) {
+		/* The pod's own reply, through the chain and back: for who opened the flow, wherever that is. */
+		struct tunnel way = {.source = inner.source.word[0], .destination = inner.destination.word[0]};
+
+		flow_touch(flow, false, inner.length);
+		count(REASON_REPLY_LEFT, DIRECTION_TO_POD, outer->length);
+		return forward_onward(skb, &way, inner.tos, NULL);
 	}
 	count(REASON_DECAPSULATED, DIRECTION_TO_POD, outer->length);
-	return VERDICT_PASS;
-}
-
-/*
- * A plain packet of a known flow. A reply to what the pod had steered has come past the chain, from a
- * destination that knows nothing of it: it goes to the end of the chain and comes back through every function.
- */
-static __always_inline int to_pod_plain_known(struct __sk_buff *skb, const struct packet *packet, struct sfcflow_value *flow, bool forward)
-{
-	flow_track(flow, forward, packet);
-	flow_touch(flow, forward, packet->length);
-	if (forward || flow->role != FLOW_ROLE_SOURCE || !(flow->flags & FLOW_FLAG_NEXT_HOP))
-		return VERDICT_PASS;
-	return encapsulate(skb, packet, flow, flow->next_hop, flow->next_path & bpf_htonl(0xffffff00), NSH_TTL_CLASSIFIER, true,
-	                   ROUTE_AT(flow, next), REASON_REPLY_ENTERED, DIRECTION_TO_POD);
-}
-
-/*
- * What a selected pod receives outside the tunnel: a reply, or the first packet of a flow that somebody
- * opens to it. Answers to the latter are no egress of the pod's own, and must not go through functions
- * that never saw the request: the flow is remembered as inbound. TCP: the SYN only, so that a flow whose
- * steering entry was evicted is never taken for an inbound one in its middle.
- */
-static __noinline int to_pod_plain(struct __sk_buff *skb, const struct packet *packet)
-{
-	struct sfcflow_value flow = {.role = FLOW_ROLE_INBOUND, .flags = FLOW_FLAG_RESOLVED, .local_family = FAMILY_IPV4};
-	struct sfcflow_value *known;
-	struct endpoint_value *target;
-	struct sfcflow_key key;
-	bool a_to_b;
-
-	if (!packet || packet->fragment != FRAGMENT_NONE)
-		return VERDICT_PASS;
-	target = find_endpoint(skb);
-	if (!target || !selected_for(target, packet, DIRECTION_FROM_POD))
-		return VERDICT_PASS;
-	a_to_b = flow_key(&key, skb->ifindex, packet);
-	known = bpf_map_lookup_elem(&sfcflow, &key);
-	if (known)
-		return to_pod_plain_known(skb, packet, known, is_forward(known, a_to_b));
-	if ((packet->protocol == IPPROTO_TCP && !tcp_is_opening(packet->tcp_flags)) || !is_for(target, packet))
-		return VERDICT_PASS;
-	if (a_to_b)
-		flow.flags |= FLOW_FLAG_FORWARD_A_TO_B;
-	*(__be32 *)flow.local = *(__be32 *)target->ipv4;
-	flow.endpoint = target->id;
-	flow.tcp_state = tcp_first_state(packet->tcp_flags);
-	flow_touch(&flow, true, packet->length);
-	bpf_map_update_elem(&sfcflow, &key, &flow, BPF_NOEXIST); /* a known flow stays what it is */
 	return VERDICT_PASS;
 }
 
@@ -389,9 +597,17 @@ int to_pod(struct __sk_buff *skb)
 
 	if (skb->protocol != bpf_htons(ETH_P_IP))
 		return VERDICT_PASS;
-	if (parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet) != PARSE_OK || packet.fragment == FRAGMENT_LATER)
+	if (parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet) != PARSE_OK)
 		return VERDICT_PASS;
-	return is_steering(&packet) ? to_pod_steered(skb, &packet) : to_pod_plain(skb, &packet);
+	if (is_steering(&packet)) {
+		int verdict = to_pod_steered(skb, &packet);
+
+		if (verdict != AS_PLAIN)
+			return verdict;
+		if (parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet) != PARSE_OK)
+			return VERDICT_DROP;
+	}
+	return to_pod_plain(skb, &packet);
 }
 
 char _license[] SEC("license") = "GPL";

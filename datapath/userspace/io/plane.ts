@@ -214,14 +214,18 @@ export class Plane {
 
   /**
    * Gives what the pipeline has left to the node's routing. The virtio header that was read stands at `KEPT_AT`;
-   * `moved` bytes of link header were not there for it yet, `overhead` bytes of outer headers are new.
+   * `moved` bytes of link header were not there for it yet, `overhead` bytes of outer headers are new: gone, below 0.
    */
   #toNode(moved: number, overhead: number, direction: number): void {
     const { start, length } = this.#pipeline;
     this.#buffer.set(this.#ethernet, start - ETHERNET);
     this.#view.setUint16(start - 2, this.#view.getUint8(start) >> 4 === 6 ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4);
     const from = start - ETHERNET - this.#header;
-    if (this.#header !== 0) wrapVirtioHeader(this.#view, KEPT_AT, from, moved, ETHERNET, overhead, this.#little);
+    if (this.#header !== 0 && overhead >= 0) wrapVirtioHeader(this.#view, KEPT_AT, from, moved, ETHERNET, overhead, this.#little);
+    else if (this.#header !== 0) {
+      unwrapVirtioHeader(this.#view, KEPT_AT, from, -overhead, ETHERNET, this.#little);
+      this.#buffer.fill(0, from + PACKET_SOCKET_HEADER, from + this.#header); // in no tunnel
+    }
     const written = writeAt(this.#node, this.#base + from, start - from + length);
     if (written < 0) this.#failed('send', written, direction, length);
   }
