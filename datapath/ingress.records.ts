@@ -79,6 +79,20 @@ export function ingressRecords(open: () => Stage): void {
       expect(at('destination', on)).toMatchObject({ verdict: 'pass', counted: { decapsulated: 1 } });
     });
 
+    it('comes back out of the chain that its own one joins, and the answer goes that way too', () => {
+      stage.pod('firewall', { selects: true }).selects('firewall', 2, 1).selects('destination', 1, 1, { ingress: true });
+      at('firewall', at('destination', request).frame);
+      const second = stage.send(request);
+      expect(tunnelOf(second.frame)).toMatchObject({ to: CAST.proxy, spi: 2, si: 1 });
+      at('proxy', second.frame);
+      const on = stage.send(request).frame;
+      expect(tunnelOf(on)).toMatchObject({ from: CAST.proxy, to: CAST.destination, spi: 2, si: 0 });
+      for (const _ of ['first', 'known']) expect(at('destination', on)).toMatchObject({ verdict: 'pass', counted: { decapsulated: 1 } });
+      at('proxy', stage.send(answer).frame);
+      at('firewall', stage.send(answer).frame);
+      expect(at('destination', stage.send(answer).frame).counted).toEqual({ 'reply-left': 1 });
+    });
+
     it('is selected by its source, its protocol and the port that it is for', () => {
       stage.pod('destination', { ingress: selectsPorts });
       stage.selects('destination', 1, 1, { ingress: true, port: 80, cidr: ['203.0.113.0', 24] });

@@ -251,7 +251,7 @@ const flowKey = layout('sfcflow_key', 4, [
 ]);
 
 const flowValue = layout('sfcflow_value', 8, [
-  ['path', 'be32', 'path the packets arrive on; at a source, the path chosen'],
+  ['path', 'be32', 'path the packets arrive on, 0 for plain ones; at a source, the path chosen'],
   ['next_path', 'be32', 'path that forward packets leave with'],
   ['previous_hop', 'bytes16', 'outer source of the forward packets'],
   ['next_hop', 'bytes16', 'outer destination of the forward packets'],

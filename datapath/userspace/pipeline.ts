@@ -71,6 +71,8 @@ export class Pipeline {
   readonly #wordView = new DataView(this.#word.buffer);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #available = 0;
+  /** In to-pod: path of the tunnel that the packet has come out of, 0 for none. */
+  #cameBy = 0;
   #ifindex = 0;
   #direction: number = DIRECTION.fromPod;
   #hop: number = HOP.drop;
@@ -113,7 +115,9 @@ export class Pipeline {
     if (!forward) {
       flows.touch(flow, false, packet.length);
       if ((flows.flags(flow) & FLOW_FLAG.previousHop) === 0) return VERDICT.pass;
-      return this.#steer(flows.local(flow), flows.previousHop(flow), flows.path(flow), TTL_MAX - flows.ttl(flow), true, 'steered-reply');
+      // Of an ingress flow `path` is how its packets come in: they come back on the pod's own chain.
+      const path = role === FLOW_ROLE.ingress ? (flows.nextPath(flow) & ~0xff) >>> 0 : flows.path(flow);
+      return this.#steer(flows.local(flow), flows.previousHop(flow), path, TTL_MAX - flows.ttl(flow), true, 'steered-reply');
     }
     if (role !== FLOW_ROLE.source && role !== FLOW_ROLE.function) return this.#unknown(flow, false);
     if (role === FLOW_ROLE.function && flows.ttl(flow) <= 1) return this.#drop('nsh-ttl', DIRECTION.fromPod, packet.length);
@@ -145,6 +149,7 @@ export class Pipeline {
     const packet = this.#packet;
     if (length === 0 || view.getUint8(start) >> 4 === 6) return VERDICT.pass;
     if (packet.read(view, start, length) !== PARSED.ok) return VERDICT.pass;
+    this.#cameBy = 0;
     return this.#isSteering() ? this.#steered() : this.#plain();
   }
 
@@ -474,11 +479,14 @@ export class Pipeline {
     tellEcn(view, at, outer.tos, inner.tos);
     this.start = at;
     this.length = inner.length;
-    const comesBack = !known && flow !== NONE && !tunnel.reply && this.#comesBack(flow);
+    const comesBack = !known && flow !== NONE && !tunnel.reply && this.#comesBack(flow, role) && outer.destination === flows.local(flow);
     if (!settled && !comesBack && role === FLOW_ROLE.destination && !tunnel.reply) {
       const { length } = outer;
       outer.read(view, at, inner.length); // what is judged is the inner packet now
-      if (parsed === PARSED.ok && this.#joinsIngress(flow, target)) return this.#plain();
+      if (parsed === PARSED.ok && this.#joinsIngress(flow, target)) {
+        this.#cameBy = tunnel.path;
+        return this.#plain();
+      }
       outer.read(view, wrapped, this.#available);
       if (known) flows.setEpoch(flow, this.epoch);
       return this.#delivered(flow, target, role, known, hasPorts, length);
@@ -508,15 +516,14 @@ export class Pipeline {
     return VERDICT.pass;
   }
 
-  /** Is it what went into the pod's ingress chain, and comes out at its end, by a hop that the flow does not name yet? */
-  #comesBack(flow: number): boolean {
+  /**
+   * Does a forward packet at the end of its chain come out of the pod's ingress chain, or one that joins
+   * that? Any path but the one by which the flow comes in.
+   */
+  #comesBack(flow: number, role: number): boolean {
     const flows = this.#flows;
-    return (
-      flows.role(flow) === FLOW_ROLE.ingress &&
-      flows.isForward(flow) &&
-      flows.path(flow) === this.#tunnel.path &&
-      this.#packet.destination === flows.local(flow)
-    );
+    const ends = role === FLOW_ROLE.destination && flows.role(flow) === FLOW_ROLE.ingress;
+    return ends && flows.isForward(flow) && flows.path(flow) !== this.#tunnel.path;
   }
 
   /** Is the packet out of another chain, and does the ingress of its destination take it? The chains join here. */
@@ -534,15 +541,8 @@ export class Pipeline {
     if (destination !== flows.local(flow)) return false;
     if (this.#tunnel.reply)
       return (flows.flags(flow) & FLOW_FLAG.nextHop) !== 0 && !flows.isForward(flow) && source === flows.nextHop(flow);
-    // The end of its ingress chain is where the pod is the destination.
-    const expected = role === FLOW_ROLE.destination && flows.role(flow) === FLOW_ROLE.ingress ? FLOW_ROLE.ingress : role;
-    return (
-      flows.role(flow) === expected &&
-      (flows.flags(flow) & FLOW_FLAG.previousHop) !== 0 &&
-      flows.path(flow) === this.#tunnel.path &&
-      flows.isForward(flow) &&
-      source === flows.previousHop(flow)
-    );
+    const here = flows.role(flow) === role && flows.path(flow) === this.#tunnel.path && flows.isForward(flow);
+    return (here || this.#comesBack(flow, role)) && (flows.flags(flow) & FLOW_FLAG.previousHop) !== 0 && source === flows.previousHop(flow);
   }
 
   /**
@@ -671,7 +671,6 @@ export class Pipeline {
         this.#takePath(path, flow, 'steered-ingress');
         if (this.#hop !== HOP.encapsulate) return this.#notSteered();
         if (path !== flows.nextPath(flow)) flows.setFlags(flow, flows.flags(flow) & ~FLOW_FLAG.previousHop);
-        flows.setPath(flow, (path & ~0xff) >>> 0);
         flows.remember(flow, path, this.#nextHop, generation);
       }
       flows.setEpoch(flow, this.epoch);
@@ -690,7 +689,7 @@ export class Pipeline {
     if (this.#hop !== HOP.encapsulate) return this.#notSteered();
     const local = this.#endpointAddress(target);
     const slot = flows.renew(flow);
-    flows.setPath(slot, (path & ~0xff) >>> 0);
+    flows.setPath(slot, this.#cameBy);
     flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.ingress, local);
     flows.setFlags(slot, flows.aToB ? FLOW_FLAG.forwardAToB : 0);
     flows.setTtl(slot, TTL_MAX);

@@ -308,7 +308,7 @@ const visit: fc.Arbitrary<readonly Step[]> = fc
       destinationPort: port,
       tcpFlags: fc.constantFrom(0x02, 0x10, 0x11),
     }),
-    fc.constantFrom({ spi: 1, si: 1 }, { spi: 3, si: 2 }),
+    fc.constantFrom({ spi: 1, si: 1 }, { spi: 2, si: 1 }, { spi: 3, si: 2 }),
     fc.integer({ min: 3, max: 16 }),
     fc.nat({ max: 40 }),
     spoils,

@@ -221,7 +221,7 @@ _Static_assert(__builtin_offsetof(struct sfcflow_key, port_a) == 40, "sfcflow_ke
 _Static_assert(__builtin_offsetof(struct sfcflow_key, port_b) == 42, "sfcflow_key.port_b stands at 42");
 
 struct sfcflow_value {
-	__be32 path;                      /* path the packets arrive on; at a source, the path chosen */
+	__be32 path;                      /* path the packets arrive on, 0 for plain ones; at a source, the path chosen */
 	__be32 next_path;                 /* path that forward packets leave with */
 	__u8 previous_hop[16];            /* outer source of the forward packets */
 	__u8 next_hop[16];                /* outer destination of the forward packets */

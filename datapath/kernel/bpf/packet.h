@@ -33,6 +33,7 @@ struct packet {
 	__u8 tcp_flags;  /* byte 13 of the TCP header */
 	__u8 fragment;   /* FRAGMENT_* */
 	__u8 header_length; /* of the IP header, bytes */
+	__be32 came_by;  /* to_pod: path of the tunnel that it has come out of, 0 for none; not read from the packet */
 };
 
 enum { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };

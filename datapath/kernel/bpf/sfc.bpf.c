@@ -167,6 +167,12 @@ static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct 
 	                   DIRECTION_FROM_POD);
 }
 
+/* The path that replies carry. Of an ingress flow `path` is how its packets come in: they come back on the pod's own chain. */
+static __always_inline __be32 path_back(const struct sfcflow_value *flow)
+{
+	return flow->role == FLOW_ROLE_INGRESS ? flow->next_path & bpf_htonl(0xffffff00) : flow->path;
+}
+
 /* Established flows take the straight way down: one look-up, no matter what is selected. */
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
@@ -199,7 +205,7 @@ int from_pod(struct __sk_buff *skb)
 		if (!(flow->flags & FLOW_FLAG_PREVIOUS_HOP))
 			return VERDICT_PASS;
 		/* The hops that are left to the classifier: a reply cannot circle, whatever was recorded. */
-		return encapsulate(skb, &packet, flow, flow->previous_hop, flow->path, NSH_TTL_MAX - flow->ttl, true,
+		return encapsulate(skb, &packet, flow, flow->previous_hop, path_back(flow), NSH_TTL_MAX - flow->ttl, true,
 		                   ROUTE_AT(flow, previous), REASON_STEERED_REPLY, DIRECTION_FROM_POD);
 	}
 
@@ -277,7 +283,7 @@ __noinline int enter_ingress(struct __sk_buff *skb, const struct packet *packet,
 	flow = new_flow();
 	if (!flow)
 		return VERDICT_DROP;
-	flow->path = path & bpf_htonl(0xffffff00);
+	flow->path = packet->came_by;
 	*(__be32 *)flow->local = *(__be32 *)target->ipv4;
 	flow->local_family = FAMILY_IPV4;
 	flow->endpoint = target->id;
@@ -310,7 +316,6 @@ static __always_inline int ingress_known(struct __sk_buff *skb, const struct pac
 				return not_steered(&decision, packet, DIRECTION_TO_POD);
 			if (path != flow->next_path)
 				flow->flags &= ~FLOW_FLAG_PREVIOUS_HOP;
-			flow->path = path & bpf_htonl(0xffffff00);
 			remember(flow, &decision, target->generation);
 		}
 		flow->epoch = policy_epoch;
@@ -479,10 +484,13 @@ static __always_inline int relay(struct __sk_buff *skb, const struct packet *out
 	return verdict;
 }
 
-/* Is a forward packet with this role's service index at its place at the flow's endpoint? At the end of its ingress chain the pod is the destination. */
-static __always_inline bool is_at(const struct sfcflow_value *flow, __u8 role)
+/*
+ * Does a forward packet at the end of its chain come out of the pod's ingress chain, or one that joins that? Any path but
+ * the one by which the flow comes in.
+ */
+static __always_inline bool is_coming_back(const struct sfcflow_value *flow, const struct envelope *envelope, __u8 role)
 {
-	return flow->role == role || (role == FLOW_ROLE_DESTINATION && flow->role == FLOW_ROLE_INGRESS);
+	return flow->role == FLOW_ROLE_INGRESS && role == FLOW_ROLE_DESTINATION && flow->path != envelope->path;
 }
 
 /* Is the packet out of another chain, and does the ingress of its destination take it? The chains join here. */
@@ -495,7 +503,7 @@ static __always_inline bool joins_ingress(const struct packet *inner, const stru
 }
 
 /* A steering packet for this pod: validate, unwrap, remember, deliver. AS_PLAIN: it is unwrapped, and goes on as one without tunnel. */
-static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet *outer)
+static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer)
 {
 	struct endpoint_value *target = NULL;
 	struct envelope envelope;
@@ -534,7 +542,8 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 		} else if (envelope.reply)
 			known = (flow->flags & FLOW_FLAG_NEXT_HOP) && !is_forward(flow, a_to_b) &&
 			        same_address(&envelope.source, flow->next_hop);
-		else if (is_forward(flow, a_to_b) && flow->path == envelope.path && is_at(flow, role)) {
+		else if (is_forward(flow, a_to_b) &&
+		         (is_coming_back(flow, &envelope, role) || (flow->role == role && flow->path == envelope.path))) {
 			known = (flow->flags & FLOW_FLAG_PREVIOUS_HOP) && same_address(&envelope.source, flow->previous_hop);
 			/* Out of the pod's ingress chain, by a hop that the flow does not name yet. */
 			comes_back = !known && flow->role == FLOW_ROLE_INGRESS;
@@ -557,8 +566,10 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, const struct packet 
 	if (reason)
 		return drop(reason, DIRECTION_TO_POD, outer->length);
 	if (!settled && !comes_back && role == FLOW_ROLE_DESTINATION && !envelope.reply && target) {
-		if (parsed == PARSE_OK && joins_ingress(&inner, flow, a_to_b, target))
+		if (parsed == PARSE_OK && joins_ingress(&inner, flow, a_to_b, target)) {
+			outer->came_by = envelope.path;
 			return AS_PLAIN;
+		}
 		if (known)
 			flow->epoch = policy_epoch;
 	}
@@ -599,6 +610,7 @@ int to_pod(struct __sk_buff *skb)
 		return VERDICT_PASS;
 	if (parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet) != PARSE_OK)
 		return VERDICT_PASS;
+	packet.came_by = 0;
 	if (is_steering(&packet)) {
 		int verdict = to_pod_steered(skb, &packet);
 
