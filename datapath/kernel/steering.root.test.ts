@@ -2,6 +2,7 @@
 
 import { affinityRecords } from '../affinity.records.js';
 import { replyRecords } from '../reply.records.js';
+import { resetRecords } from '../reset.records.js';
 import { selectionRecords } from '../selection.records.js';
 import { steeringRecords } from '../steering.records.js';
 import { tcpRecords } from '../tcp.records.js';
@@ -12,3 +13,4 @@ tcpRecords(() => new KernelStage());
 replyRecords(() => new KernelStage());
 affinityRecords(() => new KernelStage());
 selectionRecords(() => new KernelStage());
+resetRecords(() => new KernelStage());
