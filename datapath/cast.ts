@@ -8,6 +8,8 @@ import {
   ENDPOINT_FLAG,
   ENDPOINT_INGRESS_SHIFT,
   FAMILY,
+  FLOW_FLAG,
+  FLOW_ROLE,
   type MapStore,
   PATH_FLAG,
   PEER_FLAG,
@@ -51,6 +53,9 @@ export interface Segment {
   readonly icmpType?: number;
   /** TCP flags; PSH and ACK by default. */
   readonly tcpFlags?: number;
+  /** TCP sequence and acknowledgement numbers; 0 by default. */
+  readonly sequence?: number;
+  readonly acknowledgement?: number;
   /** Flags and offset field of the IPv4 header. */
   readonly fragment?: number;
 }
@@ -72,6 +77,8 @@ export function frame(segment: Segment): Uint8Array {
   }
   if (protocol === 'udp') transport.writeUInt16BE(transport.length, 4);
   if (protocol === 'tcp') {
+    transport.writeUInt32BE(segment.sequence ?? 0, 4);
+    transport.writeUInt32BE(segment.acknowledgement ?? 0, 8);
     transport.writeUInt8(5 << 4, 12);
     transport.writeUInt8(segment.tcpFlags ?? 0x18, 13);
   }
@@ -101,6 +108,8 @@ export function checksum(header: Buffer): number {
 export interface Outcome {
   readonly verdict: string;
   readonly frame: Buffer;
+  /** A second frame, which the datapath sent the other way. */
+  readonly answer?: Buffer | undefined;
   /** Reasons counted by this packet, with how often. */
   readonly counted: Readonly<Record<string, number>>;
 }
@@ -236,6 +245,18 @@ export abstract class Stage {
   evict(name: Name): this {
     const ifindex = this.interfaceOf(name);
     this.maps.sfcflow.deleteMany([...this.maps.sfcflow.entries()].flatMap(([key]) => (key.ifindex === ifindex ? [key] : [])));
+    return this;
+  }
+
+  /** The instances of a pod's TCP flows are gone, and their chains say `Reset`: marks them as the agent's sweep does. */
+  lose(name: Name): this {
+    const ifindex = this.interfaceOf(name);
+    const { nextHop, resolved, reset } = FLOW_FLAG;
+    const lost = [...this.maps.sfcflow.entries()].filter(
+      ([key, flow]) =>
+        key.ifindex === ifindex && key.protocol === PROTOCOL.tcp && flow.role === FLOW_ROLE.source && (flow.flags & nextHop) !== 0,
+    );
+    this.maps.sfcflow.setMany(lost.map(([key, flow]) => [key, { ...flow, flags: (flow.flags & ~resolved) | reset }]));
     return this;
   }
 

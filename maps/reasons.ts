@@ -53,6 +53,12 @@ const table = [
   ],
   [53, 'overrun', 'dropped', 'the userspace datapath could not keep up: its queue was full (bytes are not known)'],
   [54, 'io-failed', 'dropped', 'the userspace datapath could not hand the packet on; its log names the error'],
+  [
+    55,
+    'instance-lost',
+    'dropped',
+    'TCP packet of a flow whose instance is gone, in a chain with `onInstanceLoss: Reset`: both ends get a RST',
+  ],
 ] as const satisfies readonly (readonly [number, string, ReasonClass, string])[];
 
 export type ReasonName = (typeof table)[number][1];

@@ -77,6 +77,7 @@ const REACHED = [
   'geneve-no-nsh',
   'geneve-version',
   'inner-malformed',
+  'instance-lost',
   'left-cluster',
   'malformed',
   'next-protocol',

@@ -42,6 +42,7 @@ const COUNTED_BY: Readonly<Record<ReasonName, Counter>> = {
   malformed: 'from-pod',
   overrun: 'from-pod, to-pod',
   'io-failed': 'from-pod, to-pod',
+  'instance-lost': 'from-pod, to-pod',
 };
 
 function banner(source: string): string {

@@ -5,10 +5,10 @@
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { endianness, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { CAST, type Name, type Outcome, Stage } from '../cast.js';
-import { enterFreshNetwork, unmount } from '../libc.js';
+import { addressOf, enterFreshNetwork, openSocket, readAt, unmount } from '../libc.js';
 import { type KernelDatapath, openKernelDatapath } from './open.js';
 import { type PreparedRun, prepareRun } from './test-run.js';
 
@@ -35,12 +35,45 @@ function interfaceOf(name: Name): number {
   if (interfaces === undefined) {
     enterFreshNetwork();
     const names = Object.keys(CAST) as Name[];
-    for (const pod of names) execFileSync('ip', ['link', 'add', `v-${pod}`, 'type', 'veth', 'peer', 'name', `p-${pod}`]);
+    // Without addresses of its own the kernel is silent on them: what is seen there is the program's.
+    for (const which of ['all', 'default']) writeFileSync(`/proc/sys/net/ipv6/conf/${which}/disable_ipv6`, '1');
+    for (const pod of names) {
+      execFileSync('ip', ['link', 'add', `v-${pod}`, 'type', 'veth', 'peer', 'name', `p-${pod}`]);
+      for (const end of ['v', 'p']) execFileSync('ip', ['link', 'set', `${end}-${pod}`, 'up']);
+    }
     const links = JSON.parse(execFileSync('ip', ['-json', 'link', 'show'], { encoding: 'utf8' })) as { ifname: string; ifindex: number }[];
+    listener = new Listener();
     interfaces = new Map(names.map((pod) => [pod, links.find(({ ifname }) => ifname === `v-${pod}`)?.ifindex ?? 0]));
   }
   return interfaces.get(name) ?? 0;
 }
+
+/** Frames on the cast's interfaces, whichever way they go. */
+class Listener {
+  readonly #fd: number;
+  readonly #room = new Uint8Array(2048);
+  readonly #address = addressOf(this.#room);
+
+  /** In the network namespace of this moment. Throws KernelError. */
+  constructor() {
+    const AF_PACKET = 17;
+    const SOCK_RAW_NONBLOCK = 3 | 0x800;
+    /** Big-endian, whatever the machine is. */
+    const ETH_P_ALL = endianness() === 'LE' ? 0x0300 : 0x0003;
+    this.#fd = openSocket(AF_PACKET, SOCK_RAW_NONBLOCK, ETH_P_ALL, 'open a packet socket');
+  }
+
+  /** The first frame since the last call; a frame through a veth is seen at both of its ends. */
+  first(): Buffer | undefined {
+    const length = readAt(this.#fd, this.#address, this.#room.length);
+    if (length < 0) return undefined;
+    const frame = Buffer.from(this.#room.subarray(0, length));
+    while (readAt(this.#fd, this.#address, this.#room.length) >= 0);
+    return frame;
+  }
+}
+
+let listener: Listener | undefined;
 
 /** Opens a datapath of its own; leaves nothing behind when that fails. */
 function openIn(directory: string, object: string): KernelDatapath {
@@ -95,6 +128,10 @@ export class KernelStage extends Stage {
     this.#runs.set(key, run);
     run.frame.set(bytes);
     run.run(1, bytes.length);
-    return { verdict: VERDICTS[run.verdict()] ?? String(run.verdict()), frame: Buffer.from(run.output()) };
+    return {
+      verdict: VERDICTS[run.verdict()] ?? String(run.verdict()),
+      frame: Buffer.from(run.output()),
+      answer: listener?.first(),
+    };
   }
 }

@@ -3,6 +3,7 @@
 import { affinityRecords } from '../affinity.records.js';
 import { ingressRecords } from '../ingress.records.js';
 import { replyRecords } from '../reply.records.js';
+import { resetRecords } from '../reset.records.js';
 import { selectionRecords } from '../selection.records.js';
 import { steeringRecords } from '../steering.records.js';
 import { tcpRecords } from '../tcp.records.js';
@@ -14,3 +15,4 @@ replyRecords(() => new KernelStage());
 affinityRecords(() => new KernelStage());
 selectionRecords(() => new KernelStage());
 ingressRecords(() => new KernelStage());
+resetRecords(() => new KernelStage());

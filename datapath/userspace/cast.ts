@@ -10,6 +10,11 @@ const ETHERNET = 14;
 /** In the kernel program's words: what goes onward from to-pod is redirected. */
 const VERDICTS: Readonly<Record<number, string>> = { [VERDICT.pass]: 'pass', [VERDICT.drop]: 'drop', [VERDICT.onward]: 'redirect' };
 
+/** A frame with its Ethernet addresses exchanged. */
+function back(frame: Buffer): Buffer {
+  return Buffer.concat([frame.subarray(6, 12), frame.subarray(0, 6), frame.subarray(12)]);
+}
+
 export class UserspaceStage extends Stage {
   readonly pipeline: Pipeline;
   /** An hour after the start, so that entries can be made older. */
@@ -43,6 +48,11 @@ export class UserspaceStage extends Stage {
         ? pipeline.fromPod(ifindex, view, OVERHEAD, packet.length)
         : pipeline.toPod(ifindex, view, OVERHEAD, packet.length);
     const out = buffer.subarray(pipeline.start, pipeline.start + pipeline.length);
-    return { verdict: VERDICTS[verdict] ?? String(verdict), frame: Buffer.concat([bytes.subarray(0, ETHERNET), out]) };
+    const framed = (ip: Uint8Array) => Buffer.concat([bytes.subarray(0, ETHERNET), ip]);
+    return {
+      verdict: VERDICTS[verdict] ?? String(verdict),
+      frame: framed(out),
+      answer: pipeline.answers ? back(framed(pipeline.answer)) : undefined,
+    };
   }
 }

@@ -22,12 +22,14 @@ import {
   REASONS,
   type ReasonName,
   SELECT_FLAG,
+  TCP_STATE,
 } from '../../maps/index.js';
 import { AffinityTable } from './affinity-table.js';
 import { add64, BACKEND, ENDPOINT, METRICS, PATH } from './fields.js';
 import { FlowTable } from './flow-table.js';
 import { FRAGMENT, PARSED, PacketReader } from './packet.js';
-import { firstTcpState, isOpening, isOver, TCP_EVENTS } from './tcp-state.js';
+import { RESET_LENGTH, SegmentReader, writeAnswer, writeTurned } from './reset.js';
+import { firstTcpState, isOpening, isOver, RST, TCP_EVENTS } from './tcp-state.js';
 import { ecnDrops, OVERHEAD, redirectTunnel, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
 
 /** `onward`: of a packet that a pod was about to receive; it is not for the pod, the node routes it on. */
@@ -54,6 +56,14 @@ export class Pipeline {
   /** Where the packet stands after the call: wrapping moves it forward, unwrapping back. */
   start = 0;
   length = 0;
+  /** Has the packet become the RST that ends its connection? */
+  ended = false;
+  /**
+   * A second packet, where `answers`: it goes the other way, to the pod of what the pod sent, to the node of what
+   * the pod was about to receive.
+   */
+  readonly answer = new Uint8Array(RESET_LENGTH);
+  answers = false;
   /** What the packet was counted under last; undefined where it passed uncounted. */
   reason: ReasonName | undefined;
   /** Changes whenever endpoint entries were written: flows are checked against them at their next packet. */
@@ -67,6 +77,8 @@ export class Pipeline {
   readonly #packet = new PacketReader();
   readonly #inner = new PacketReader();
   readonly #tunnel = new TunnelReader();
+  readonly #segment = new SegmentReader();
+  readonly #answerView = new DataView(this.answer.buffer);
   readonly #word = new Int32Array(1);
   readonly #wordView = new DataView(this.#word.buffer);
   #view: DataView = new DataView(new ArrayBuffer(0));
@@ -126,7 +138,11 @@ export class Pipeline {
       if (source === NONE) return VERDICT.pass;
       const generation = this.#endpointWord(source, ENDPOINT.generation);
       if ((flows.flags(flow) & FLOW_FLAG.resolved) === 0 || flows.generation(flow) !== generation) {
-        if (role === FLOW_ROLE.source) return this.#unknown(flow, true);
+        if (role === FLOW_ROLE.source) {
+          if ((flows.flags(flow) & FLOW_FLAG.reset) === 0) return this.#unknown(flow, true);
+          flows.touch(flow, true, packet.length);
+          return this.#endBoth(flow);
+        }
         this.#afterFunction(source, flow);
         if (this.#hop === HOP.drop) return this.#drop(this.#reason, DIRECTION.fromPod, packet.length);
         flows.remember(flow, this.#path, this.#hop === HOP.encapsulate ? this.#nextHop : undefined, generation);
@@ -157,6 +173,8 @@ export class Pipeline {
     this.start = start;
     this.length = length;
     this.reason = undefined;
+    this.ended = false;
+    this.answers = false;
     this.#ifindex = ifindex;
     this.#direction = direction;
     this.#view = view;
@@ -644,6 +662,7 @@ export class Pipeline {
     }
     flows.touch(flow, forward, packet.length);
     if (forward || role !== FLOW_ROLE.source || (flows.flags(flow) & FLOW_FLAG.nextHop) === 0) return VERDICT.pass;
+    if ((flows.flags(flow) & FLOW_FLAG.reset) !== 0) return this.#endBoth(flow);
     const path = (flows.nextPath(flow) & ~0xff) >>> 0;
     return this.#steer(flows.local(flow), flows.nextHop(flow), path, TTL_CLASSIFIER, true, 'reply-entered');
   }
@@ -704,6 +723,23 @@ export class Pipeline {
   #notSteered(): number {
     this.count(this.#reason, this.#direction, this.#packet.length);
     return this.#hop === HOP.plain ? VERDICT.pass : VERDICT.drop;
+  }
+
+  /**
+   * A packet of a TCP connection whose instance is gone, and whose chain says that it is then over: both ends are
+   * told. The packet goes its own way as a RST, plainly, and a RST answers it; a RST is not answered.
+   */
+  #endBoth(flow: number): number {
+    const packet = this.#packet;
+    this.#segment.read(this.#view, this.start + packet.headerLength, packet);
+    this.#flows.setTcpState(flow, TCP_STATE.reset);
+    this.answers = (packet.tcpFlags & RST) === 0;
+    if (this.answers) writeAnswer(this.#answerView, 0, packet, this.#segment);
+    writeTurned(this.#view, this.start, packet, this.#segment);
+    this.length = RESET_LENGTH;
+    this.ended = true;
+    this.count('instance-lost', this.#direction, packet.length);
+    return VERDICT.pass;
   }
 }
 

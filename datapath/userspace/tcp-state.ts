@@ -10,10 +10,10 @@
 
 import { TCP_STATE } from '../../maps/index.js';
 
-const FIN = 0x01;
-const SYN = 0x02;
-const RST = 0x04;
-const ACK = 0x10;
+export const FIN = 0x01;
+export const SYN = 0x02;
+export const RST = 0x04;
+export const ACK = 0x10;
 
 /** Flags that may change a state. */
 export const TCP_EVENTS = FIN | SYN | RST;

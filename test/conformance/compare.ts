@@ -176,6 +176,9 @@ function prepare(stage: Stage, step: Preparation): void {
       return;
     case 'evict':
       stage.evict(step.name);
+      return;
+    case 'lose':
+      stage.lose(step.name);
   }
 }
 
@@ -210,23 +213,27 @@ interface Judged {
   readonly verdict: string;
   /** Ethernet header and IP packet, without what stands behind the packet's own length. */
   readonly bytes: Uint8Array;
+  /** The second frame, where there is one. */
+  readonly answer: Uint8Array;
 }
+
+const NOTHING = { bytes: new Uint8Array(0), answer: new Uint8Array(0) };
 
 /** A datapath that throws has said something too. */
 function judged(stage: Stage, way: Way, bytes: Uint8Array): Judged {
   try {
     return outcomeOf(way, stage.pass(way, bytes));
   } catch (error) {
-    return { verdict: `throws: ${error instanceof Error ? error.message : error}`, bytes: new Uint8Array(0) };
+    return { verdict: `throws: ${error instanceof Error ? error.message : error}`, ...NOTHING };
   }
 }
 
-function outcomeOf(way: Way, { verdict, frame: out }: Omit<Outcome, 'counted'>): Judged {
+function outcomeOf(way: Way, { verdict, frame: out, answer }: Omit<Outcome, 'counted'>): Judged {
   const length = out.length >= ETHERNET + 4 && (out[ETHERNET] ?? 0) >> 4 === 4 ? ETHERNET + out.readUInt16BE(ETHERNET + 2) : out.length;
   const bytes = Uint8Array.from(out.subarray(0, Math.min(length, out.length)));
   // Where the kernel program sends a packet, and whether past the stack, is a matter of routes, not of this comparison.
   if (verdict === 'redirect') bytes.fill(0, 0, ETHERNET - 2);
-  return { verdict: way === 'sends' && verdict === 'redirect' ? 'pass' : verdict, bytes };
+  return { verdict: way === 'sends' && verdict === 'redirect' ? 'pass' : verdict, bytes, answer: answer ?? NOTHING.answer };
 }
 
 const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
@@ -237,6 +244,7 @@ function firstDifference(ours: Judged, theirs: Judged): Omit<Difference, 'at'> |
   // A dropped packet is gone, whatever was done to it before.
   if (ours.verdict !== 'drop' && hex(ours.bytes) !== hex(theirs.bytes))
     return { what: 'bytes', kernel: hex(ours.bytes), userspace: hex(theirs.bytes) };
+  if (hex(ours.answer) !== hex(theirs.answer)) return { what: 'bytes', kernel: hex(ours.answer), userspace: hex(theirs.answer) };
   return undefined;
 }
 

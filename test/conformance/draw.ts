@@ -47,6 +47,13 @@ const spoils = fc.oneof(
   ),
 );
 
+/** Where a byte decides something in a TCP packet: sequence, acknowledgement, length of the header, flags. */
+const spoilTcp: fc.Arbitrary<Spoil> = fc.record({
+  kind: fc.constant('byte' as const),
+  at: fc.integer({ min: 24, max: 33 }),
+  value: fc.oneof(fc.nat({ max: 255 }), fc.constantFrom(0, 1, 0x50, 0x80, 0xf0)),
+});
+
 const option: fc.Arbitrary<Option> = fc
   .record({
     kind: fc.constantFrom<Option['kind']>(
@@ -244,6 +251,7 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
       .map(([range, [port, bits]]) => ({ ...range, port, bits })),
   ),
   or(1, fc.record({ do: doing('evict'), name: pods })),
+  or(1, fc.record({ do: doing('lose'), name: pods })),
   // No sum of these is near the time-out: how long a story takes is not what is compared.
   or(1, fc.record({ do: doing('age'), seconds: fc.constantFrom(4, 13) })),
 );
@@ -328,6 +336,43 @@ const visit: fc.Arbitrary<readonly Step[]> = fc
     return out.slice(0, length).map((step, at) => (at === spoiledAt && at > 2 ? ({ ...step, ...changes } as Step) : step));
   });
 
+/** A connection whose instance is lost, and what its ends then say: spoiled now and then, which may change their flags, lengths and options. */
+const loss: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(
+    fc.record({
+      to: fc.constantFrom('server', 'destination'),
+      tcpFlags: fc.constantFrom(0x02, 0x10),
+      destinationPort: fc.constantFrom(80, 443),
+    }),
+    fc.array(
+      fc.tuple(
+        fc.boolean(),
+        fc.constantFrom(0x00, 0x01, 0x02, 0x03, 0x04, 0x10, 0x11, 0x12, 0x14, 0x18),
+        rarely<Pick<Draft, 'tos' | 'ipOptions' | 'payload' | 'padding'>>({ tos, ipOptions, payload, padding: fc.nat({ max: 60 }) }),
+        fc.oneof(
+          or(3, fc.constant({})),
+          or(
+            1,
+            fc.array(spoilTcp, { minLength: 1, maxLength: 3 }).map((spoil) => ({ spoil })),
+          ),
+        ),
+      ),
+      { minLength: 1, maxLength: 5 },
+    ),
+  )
+  .map(([{ to, tcpFlags, destinationPort }, packets]): Step[] => {
+    const forth = { from: 'client', to, protocol: 'tcp', sourcePort: 4000, destinationPort } as const;
+    const back = { from: to, to: 'client', protocol: 'tcp', sourcePort: destinationPort, destinationPort: 4000 } as const;
+    return [
+      { do: 'packet', name: 'vpn', way: 'sends', packet: { ...forth, tcpFlags } },
+      { do: 'lose', name: 'vpn' },
+      ...packets.map(([isForth, flags, rest, changes]): Step => {
+        const packet = { ...(isForth ? forth : back), tcpFlags: flags, ...rest, ...changes };
+        return { do: 'packet', name: 'vpn', way: isForth ? 'sends' : 'receives', packet };
+      }),
+    ];
+  });
+
 /** What a wrapped packet has when it comes by a longer way: another NSH TTL. */
 const another = fc.constantFrom(0x42, 0x82, 0xc2).map((value) => ({ spoil: [{ kind: 'byte' as const, at: 41, value }] }));
 
@@ -376,10 +421,13 @@ const one = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => step.ma
 export const story: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
     fc.constantFrom<readonly Step[]>(...Array.from({ length: 4 }, () => [{ do: 'walkthrough' as const }]), []),
-    fc.array(fc.oneof(or(10, one(preparation)), or(1, rivals), or(2, comeback), or(2, journey), or(2, visit), or(50, one(traffic))), {
-      minLength: 1,
-      maxLength: 60,
-      size: 'max',
-    }),
+    fc.array(
+      fc.oneof(or(10, one(preparation)), or(1, rivals), or(2, comeback), or(2, journey), or(2, visit), or(1, loss), or(50, one(traffic))),
+      {
+        minLength: 1,
+        maxLength: 60,
+        size: 'max',
+      },
+    ),
   )
   .map(([beginning, steps]) => [...beginning, ...steps.flat()]);

@@ -69,6 +69,12 @@ export const MUTANTS: readonly Mutant[] = [
     kernel: { file: 'sfc.bpf.c', is: 'flow->ttl = envelope.ttl;', becomes: 'flow->ttl = flow->ttl;' },
     userspace: { file: 'pipeline.js', is: 'flows.setTtl(flow, tunnel.ttl)', becomes: 'flows.setTtl(flow, flows.ttl(flow))' },
   },
+  {
+    name: 'the answer to a segment does not acknowledge it',
+    differs: ['bytes'],
+    kernel: { file: 'reset.h', is: 'bpf_ntohl(segment.sequence) + segment.length', becomes: 'bpf_ntohl(segment.sequence)' },
+    userspace: { file: 'reset.js', is: '(segment.sequence + segment.length) | 0', becomes: 'segment.sequence' },
+  },
 ];
 
 /** Throws where the place to be broken is not there, or is there more than once: the table is then out of date. */

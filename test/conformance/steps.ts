@@ -174,6 +174,8 @@ export const STEPS = {
   age: step('age', { seconds: number(86_400) }),
   /** The flow table loses what it knows of a pod. */
   evict: step('evict', { name }),
+  /** The instances of a pod's TCP flows are lost, in chains that reset them. */
+  lose: step('lose', { name }),
   packet: step('packet', { name, way: word('sends', 'receives'), packet }),
   /** The packet that was asked about last comes once more, as the first of its flow does not. */
   again: step('again', { spoil: spoils }),

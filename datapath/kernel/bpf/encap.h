@@ -196,7 +196,7 @@ static __always_inline int forward(struct __sk_buff *skb, const struct tunnel *t
 	return VERDICT_PASS;
 }
 
-/* Of a packet that enters the stack again through a pod's interface, past from_pod. */
+/* Of a packet that enters the stack again through a pod's interface, past from_pod; and of one that goes to the pod, past to_pod. */
 #define ONWARD_MARK 0x73666364
 
 /*
@@ -222,8 +222,8 @@ static __noinline int forward_onward(struct __sk_buff *skb, const struct tunnel 
 }
 
 /*
- * A packet that `forward_onward` has put in front of the stack: its mark is gone, it is the node's to
- * route. No pod can set one: a packet that leaves a network namespace loses its mark.
+ * A packet that `forward_onward` has put in front of the stack, or that answers a pod (reset.h): its mark
+ * is gone, nothing of ours happens to it again. No pod can set one: a packet that leaves a network namespace loses its mark.
  */
 static __always_inline bool is_onward(struct __sk_buff *skb)
 {

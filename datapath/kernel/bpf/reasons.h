@@ -42,5 +42,6 @@ enum reason {
 	REASON_CONTROL = 52, /* dropped: Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver */
 	REASON_OVERRUN = 53, /* dropped: the userspace datapath could not keep up: its queue was full (bytes are not known) */
 	REASON_IO_FAILED = 54, /* dropped: the userspace datapath could not hand the packet on; its log names the error */
+	REASON_INSTANCE_LOST = 55, /* dropped: TCP packet of a flow whose instance is gone, in a chain with `onInstanceLoss: Reset`: both ends get a RST */
 	REASON_NO_WAY_BACK = 56, /* dropped: packet to a pod whose ingress is selected and whose address no peer range covers: the chain could not give it back */
 };

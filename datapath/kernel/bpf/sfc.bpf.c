@@ -13,6 +13,7 @@
 #include "encap.h"
 #include "flow.h"
 #include "metrics.h"
+#include "reset.h"
 #include "steer.h"
 
 static __always_inline struct endpoint_value *find_endpoint(struct __sk_buff *skb)
@@ -221,8 +222,12 @@ int from_pod(struct __sk_buff *skb)
 		if (!(flow->flags & FLOW_FLAG_RESOLVED) || flow->generation != source->generation) {
 			struct decision decision = {};
 
-			if (flow->role == FLOW_ROLE_SOURCE)
-				return from_pod_unknown(skb, &packet, &key, a_to_b, flow, flow);
+			if (flow->role == FLOW_ROLE_SOURCE) {
+				if (!(flow->flags & FLOW_FLAG_RESET))
+					return from_pod_unknown(skb, &packet, &key, a_to_b, flow, flow);
+				flow_touch(flow, true, packet.length);
+				return end_both(skb, &packet, flow, DIRECTION_FROM_POD);
+			}
 			decide_after_function(&decision, source, &packet, flow);
 			if (decision.hop == HOP_DROP)
 				return drop(decision.reason, DIRECTION_FROM_POD, packet.length);
@@ -371,6 +376,8 @@ __noinline int to_pod_plain_known(struct __sk_buff *skb, const struct packet *pa
 	flow_touch(flow, forward, packet->length);
 	if (forward || flow->role != FLOW_ROLE_SOURCE || !(flow->flags & FLOW_FLAG_NEXT_HOP))
 		return VERDICT_PASS;
+	if (flow->flags & FLOW_FLAG_RESET)
+		return end_both(skb, packet, flow, DIRECTION_TO_POD);
 	return steer_flow_onward(skb, packet, flow, true, REASON_REPLY_ENTERED);
 }
 
@@ -606,7 +613,7 @@ int to_pod(struct __sk_buff *skb)
 {
 	struct packet packet;
 
-	if (skb->protocol != bpf_htons(ETH_P_IP))
+	if (skb->protocol != bpf_htons(ETH_P_IP) || is_onward(skb))
 		return VERDICT_PASS;
 	if (parse_ipv4(skb, ETH_HLEN, skb->len - ETH_HLEN, &packet) != PARSE_OK)
 		return VERDICT_PASS;

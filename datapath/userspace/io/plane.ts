@@ -14,6 +14,7 @@ import { SfcError } from '../../../errors/index.js';
 import { DIRECTION, ENDPOINT_FLAG, ENDPOINT_SELECTS, type MemoryStore, type TypedMaps, typedMaps } from '../../../maps/index.js';
 import { addressOf, closeFd, EAGAIN, EBADFD, Epoll, errnoName, readAt, writeAt } from '../../libc.js';
 import { Pipeline, VERDICT } from '../pipeline.js';
+import { RESET_LENGTH } from '../reset.js';
 import { OVERHEAD } from '../tunnel.js';
 import { batch } from './commands.js';
 import { catchFromPod, catchSteering, catchToPod, leftoverInterfaces, release, releaseAll } from './filters.js';
@@ -34,6 +35,8 @@ const LARGEST = 65_535 + ETHERNET + VIRTIO_HEADER;
 const KEPT_AT = 0;
 /** Where a read begins: room for outer headers with an Ethernet and a virtio header of their own before them. */
 const READ_AT = VIRTIO_HEADER + ETHERNET + OVERHEAD;
+/** Where the second packet of one that was read stands in a buffer of its own: behind its Ethernet header and an empty virtio header. */
+const ANSWER_AT = VIRTIO_HEADER + ETHERNET;
 /** Packets of one device before the others get their turn. */
 const BATCH = 64;
 /** Packets that wait for this process, per device. */
@@ -65,6 +68,9 @@ interface Port {
   selected: boolean;
   /** A steered packet has come for it: it is a function or a destination, and its answers are needed. */
   reached: boolean;
+  /** Ethernet addresses with which the node delivers to it; known once it has. */
+  readonly ethernet: Uint8Array;
+  met: boolean;
 }
 
 export class Plane {
@@ -82,6 +88,8 @@ export class Plane {
   readonly #buffer = new Uint8Array(READ_AT + LARGEST);
   readonly #view = new DataView(this.#buffer.buffer);
   readonly #base = addressOf(this.#buffer);
+  readonly #answer = new Uint8Array(ANSWER_AT + RESET_LENGTH);
+  readonly #answerBase = addressOf(this.#answer);
   /** Destination and source of what goes to the node. */
   readonly #ethernet = new Uint8Array(ETHERNET - 2);
   readonly #ports = new Map<number, Port>();
@@ -109,6 +117,7 @@ export class Plane {
     batch('ip', [`link set dev ${NODE_DEVICE} address ${MAC.device} arp off txqueuelen ${QUEUE} up`]);
     const macs = [MAC.device, MAC.sender].flatMap((mac) => mac.split(':').map((byte) => Number.parseInt(byte, 16)));
     this.#ethernet.set(macs);
+    new DataView(this.#answer.buffer).setUint16(ANSWER_AT - 2, ETHERTYPE.ipv4);
     this.#epoll.add(this.#node);
   }
 
@@ -120,7 +129,8 @@ export class Plane {
   attach(ifindex: number, ifname: string): void {
     if (this.#ports.get(ifindex)?.ifname === ifname) return;
     this.detach(ifindex);
-    const port: Port = { ifindex, ifname, fd: -1, receiver: -1, address: '', selected: false, reached: false };
+    const ethernet = new Uint8Array(ETHERNET - 2);
+    const port: Port = { ifindex, ifname, fd: -1, receiver: -1, address: '', selected: false, reached: false, ethernet, met: false };
     this.#ports.set(ifindex, port);
     try {
       this.#catch(port);
@@ -209,6 +219,8 @@ export class Plane {
     if (length <= header) return;
     if (header !== 0) this.#buffer.copyWithin(KEPT_AT, READ_AT, at);
     if (pipeline.fromPod(port.ifindex, this.#view, at, length - header) !== VERDICT.pass) return;
+    if (pipeline.ended) this.#ended();
+    if (pipeline.answers) this.#answerPod(port);
     this.#toNode(ETHERNET, at - pipeline.start, DIRECTION.fromPod);
   }
 
@@ -243,6 +255,9 @@ export class Plane {
     const verdict = pipeline.toPod(port.ifindex, this.#view, at, length - header - ETHERNET);
     if (verdict === VERDICT.onward) this.#toNode(0, at - pipeline.start, DIRECTION.toPod);
     if (verdict !== VERDICT.pass) return;
+    if (pipeline.ended) this.#ended();
+    if (pipeline.answers) this.#answerNode();
+    if (!port.met) this.#meet(port, frame);
     const overhead = pipeline.start - at;
     if (overhead !== 0) {
       if (!port.reached) this.#reach(port);
@@ -256,6 +271,36 @@ export class Plane {
     const size = frame + overhead - from + ETHERNET + pipeline.length;
     const sent = this.#socket.send(port.ifindex, this.#base + from, size);
     if (sent < 0) this.#failed(`deliver to ${port.ifname}`, sent, DIRECTION.toPod, pipeline.length);
+  }
+
+  /** The packet has become a RST with right checksums: nothing that was unfinished of it is. */
+  #ended(): void {
+    this.#buffer.fill(0, KEPT_AT, KEPT_AT + this.#header);
+  }
+
+  /** The pipeline's second packet, to the pod. One that was never delivered to is not told: nobody knows its Ethernet address. */
+  #answerPod(port: Port): void {
+    if (!port.met) return;
+    this.#answer.set(port.ethernet, ANSWER_AT - ETHERNET);
+    this.#answer.set(this.#pipeline.answer, ANSWER_AT);
+    const from = ANSWER_AT - ETHERNET - (this.#header === 0 ? 0 : PACKET_SOCKET_HEADER);
+    const sent = this.#socket.send(port.ifindex, this.#answerBase + from, this.#answer.length - from);
+    if (sent < 0) this.#failed(`answer ${port.ifname}`, sent, DIRECTION.fromPod, RESET_LENGTH);
+  }
+
+  /** The same, to the node. */
+  #answerNode(): void {
+    this.#answer.set(this.#ethernet, ANSWER_AT - ETHERNET);
+    this.#answer.set(this.#pipeline.answer, ANSWER_AT);
+    const from = ANSWER_AT - ETHERNET - this.#header;
+    const written = writeAt(this.#node, this.#answerBase + from, this.#answer.length - from);
+    if (written < 0) this.#failed('answer', written, DIRECTION.toPod, RESET_LENGTH);
+  }
+
+  /** The first frame for a pod: it tells how the node addresses it. */
+  #meet(port: Port, frame: number): void {
+    port.ethernet.set(this.#buffer.subarray(frame, frame + port.ethernet.length));
+    port.met = true;
   }
 
   /** The first steered packet for a pod: its answers must come this way before it can give one. */
