@@ -5,6 +5,7 @@ import { replyRecords } from '../reply.records.js';
 import { selectionRecords } from '../selection.records.js';
 import { steeringRecords } from '../steering.records.js';
 import { tcpRecords } from '../tcp.records.js';
+import { visitRecords } from '../visits.records.js';
 import { KernelStage } from './cast.js';
 
 steeringRecords(() => new KernelStage());
@@ -12,3 +13,4 @@ tcpRecords(() => new KernelStage());
 replyRecords(() => new KernelStage());
 affinityRecords(() => new KernelStage());
 selectionRecords(() => new KernelStage());
+visitRecords(() => new KernelStage());

@@ -5,6 +5,7 @@ import { replyRecords } from '../reply.records.js';
 import { selectionRecords } from '../selection.records.js';
 import { steeringRecords } from '../steering.records.js';
 import { tcpRecords } from '../tcp.records.js';
+import { visitRecords } from '../visits.records.js';
 import { UserspaceStage } from './cast.js';
 
 steeringRecords(() => new UserspaceStage());
@@ -12,3 +13,4 @@ tcpRecords(() => new UserspaceStage());
 replyRecords(() => new UserspaceStage());
 affinityRecords(() => new UserspaceStage());
 selectionRecords(() => new UserspaceStage());
+visitRecords(() => new UserspaceStage());
