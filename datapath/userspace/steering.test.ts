@@ -1,6 +1,7 @@
 /** The packet records on the pipeline. */
 
 import { affinityRecords } from '../affinity.records.js';
+import { chainRecords } from '../chains.records.js';
 import { replyRecords } from '../reply.records.js';
 import { selectionRecords } from '../selection.records.js';
 import { steeringRecords } from '../steering.records.js';
@@ -14,3 +15,4 @@ replyRecords(() => new UserspaceStage());
 affinityRecords(() => new UserspaceStage());
 selectionRecords(() => new UserspaceStage());
 visitRecords(() => new UserspaceStage());
+chainRecords(() => new UserspaceStage());
