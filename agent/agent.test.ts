@@ -254,7 +254,10 @@ describe('the agent', () => {
     maps.sfcaffinity.set(key, { last_seen: 1, backend: firewall, backend_family: 1 });
     const flags = FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.resolved;
     const flow = { ...EMPTY_FLOW, role: 1, path: 257, next_path: 257, next_hop: firewall, next_family: 1, flags, last_seen: 77 };
-    maps.sfcflow.set({ ifindex: 7, family: 1, protocol: 6, address_a: client, address_b: server, port_a: 4000, port_b: 80 }, flow);
+    maps.sfcflow.set(
+      { ifindex: 7, family: 1, protocol: 6, visit: 0, address_a: client, address_b: server, port_a: 4000, port_b: 80 },
+      flow,
+    );
     await eventually(() => expect(maps.sfcaffinity.get(key)?.last_seen).toBe(77));
   });
 

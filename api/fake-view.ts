@@ -65,7 +65,7 @@ export function backendEntry(slot: number, address: readonly number[]): MapEntry
 
 /** The vpn pod's client asks the server; the agent has seen it at 5 s of the monotonic clock. */
 export function flowEntry(client = 40000): MapEntryView {
-  const key = { ifindex: 12, family: FAMILY.ipv4, protocol: 6, port_a: client, port_b: 443 };
+  const key = { ifindex: 12, family: FAMILY.ipv4, protocol: 6, visit: 0, port_a: client, port_b: 443 };
   return entry(
     'sfcflow',
     { ...key, address_a: mapAddress(192, 168, 77, 10), address_b: mapAddress(203, 0, 113, 9) },

@@ -49,6 +49,7 @@ describe('the columns of any entry', () => {
       ifindex: u32,
       family,
       protocol,
+      visit: fc.constant(0),
       address_a: address,
       address_b: address,
       port_a: u16,

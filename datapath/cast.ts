@@ -49,6 +49,8 @@ export interface Segment {
   readonly destinationPort?: number;
   readonly payload?: string;
   readonly tos?: number;
+  /** 64 by default. */
+  readonly ttl?: number;
   /** ICMP type; 8 (echo request) by default. Of an echo, `sourcePort` is the identifier. */
   readonly icmpType?: number;
   /** TCP flags; PSH and ACK by default. */
@@ -89,7 +91,7 @@ export function frame(segment: Segment): Uint8Array {
   ip.writeUInt16BE(20 + transport.length, 2);
   ip.writeUInt16BE(0x1234, 4);
   ip.writeUInt16BE(segment.fragment ?? 0, 6);
-  ip.writeUInt8(64, 8);
+  ip.writeUInt8(segment.ttl ?? 64, 8);
   ip.writeUInt8(PROTOCOL[protocol], 9);
   ip.set(bytesOf(segment.from).subarray(0, 4), 12);
   ip.set(bytesOf(segment.to).subarray(0, 4), 16);
@@ -284,7 +286,7 @@ export abstract class Stage {
     spi: number,
     si: number,
     backends: readonly Backend[],
-    settings: { failurePolicy?: number; affinityTimeout?: number; base?: number | undefined } = {},
+    settings: { failurePolicy?: number; affinityTimeout?: number; revisits?: boolean; base?: number | undefined } = {},
   ): this {
     const { affinityTimeout = 0 } = settings;
     const base = settings.base ?? spi * 16 + si;
@@ -297,7 +299,7 @@ export abstract class Stage {
       {
         service_address: bytesOf('10.96.0.1'),
         family: 1,
-        flags: affinityTimeout > 0 ? PATH_FLAG.affinity : 0,
+        flags: (affinityTimeout > 0 ? PATH_FLAG.affinity : 0) | (settings.revisits ? PATH_FLAG.revisits : 0),
         failure_policy: settings.failurePolicy ?? 0,
         affinity_timeout: affinityTimeout,
         backend_base: base,

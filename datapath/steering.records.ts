@@ -125,6 +125,12 @@ export function steeringRecords(open: () => Stage): void {
       expect(stage.maps.sfcflow.size()).toBe(0);
     });
 
+    it('drops what it selects of a pod that has no IPv4 address: the outer headers would have none', () => {
+      stage.pod('vpn', { selects: true, ipv4: false }).selects('vpn', 1, 1);
+      expect(stage.send(request)).toMatchObject({ verdict: 'drop', counted: { 'no-address': 1 } });
+      expect(stage.maps.sfcflow.size()).toBe(0);
+    });
+
     it('drops on a path that is not there', () => {
       stage.pod('vpn', { selects: true }).selects('vpn', 9, 1);
       expect(stage.send(request)).toMatchObject({ verdict: 'drop', counted: { 'unknown-path': 1 } });

@@ -9,6 +9,8 @@ import { type Blueprint, inNamespace, type RequestResult, sendRequests, startEch
 export interface RecordOptions {
   /** Requests over TCP and as many over UDP. */
   readonly requests: number;
+  /** Of the server; by default the blueprint's. */
+  readonly port?: number;
   /** Milliseconds that a request waits for its answer. */
   readonly timeout?: number;
   /** Told of each phase before it begins. */
@@ -39,7 +41,8 @@ export async function recordTraffic(testbed: Testbed, options: RecordOptions): P
   };
   const directory = join(bed.directory, 'captures');
   await mkdir(directory, { recursive: true });
-  const echo = await startEchoServer(bed);
+  const server = { ...bed.server, port: options.port ?? bed.server.port };
+  const echo = await startEchoServer(bed, server);
   const captures = new Map<string, LiveCapture>();
   const results: RequestResult[] = [];
   const statistics: Record<string, CaptureStatistics> = {};
@@ -52,10 +55,10 @@ export async function recordTraffic(testbed: Testbed, options: RecordOptions): P
       );
     }
     for (const transport of ['tcp', 'udp'] as const) {
-      phase(`${options.requests} ${transport.toUpperCase()} requests from the clients behind the vpn pod to ${bed.server.address}`);
+      phase(`${options.requests} ${transport.toUpperCase()} requests from the clients behind the vpn pod to ${server.address}`);
       const ids = Array.from({ length: options.requests }, (_, index) => `${transport}-${index + 1}`);
       const timeout = options.timeout === undefined ? {} : { timeout: options.timeout };
-      results.push(...(await sendRequests(bed, { transport, ids, ...timeout })));
+      results.push(...(await sendRequests(bed, { transport, ids, to: server, ...timeout })));
     }
     phase('reading the captures');
     for (const [name, capture] of captures) statistics[name] = await capture.stop();

@@ -47,7 +47,7 @@ function policyOf(chain: readonly Role[]): readonly Manifest[] {
 
 const pod = (role: Exclude<Role, 'plain'>, name: string, node: number) => ({ name, podNamespace: role, role, node });
 
-export const SHOWS: Readonly<Record<'chain' | 'reply', Show>> = {
+export const SHOWS: Readonly<Record<'chain' | 'reply' | 'twice', Show>> = {
   chain: {
     title: 'three functions in one chain: each reply passes the same three instances, in reverse',
     route: 'client ─► vpn ═(1,3)═► firewall ═(1,2)═► inspector ═(1,1)═► proxy ─► server      ═► Geneve + NSH, UDP 7081   ─► plain',
@@ -87,6 +87,21 @@ export const SHOWS: Readonly<Record<'chain' | 'reply', Show>> = {
           pod('inspector', 'inspector-1', 3),
           pod('inspector', 'inspector-2', 2),
         ],
+        clientsBehind: 'vpn',
+        serverKnowsClients: true,
+      }),
+  },
+  twice: {
+    title: 'one firewall before and behind an inspector: the same pod at two positions of the chain, for each packet of a flow',
+    route:
+      'client ─► vpn ═(1,3)═► firewall ═(1,2)═► inspector ═(1,1)═► the same firewall ─► server; replies come past the chain and go back through it',
+    chain: ['firewall', 'inspector', 'firewall'],
+    policy: policyOf(['firewall', 'inspector', 'firewall']),
+    bed: (prefix) =>
+      blueprint({
+        prefix,
+        nodes: ['routed', 'bridged', 'routed'],
+        pods: [pod('vpn', 'vpn', 1), pod('firewall', 'firewall-1', 2), pod('inspector', 'inspector-1', 3)],
         clientsBehind: 'vpn',
         serverKnowsClients: true,
       }),

@@ -43,7 +43,7 @@ class Film {
     return this.see('vpn', 'in', 'reply');
   }
 
-  verdict(answered = true) {
+  verdict(answered = true, chain: readonly ('firewall' | 'inspector')[] = ['firewall', 'inspector']) {
     const points = NAMES.map(
       (name): Point => ({ name, role: ROLES[name], mac: mac(name), address: '', packets: this.#packets.get(name) ?? [] }),
     );
@@ -56,7 +56,7 @@ class Film {
       seenAs: '',
       error: answered ? '' : 'silence',
     };
-    return judgeWay(points, [result], ['firewall', 'inspector']);
+    return judgeWay(points, [result], chain);
   }
 }
 
@@ -94,6 +94,26 @@ describe('a way', () => {
     ],
   ])('%s is seen', (_, film, fault) => {
     expect(film.verdict().faults.join('\n')).toMatch(fault);
+  });
+
+  describe('through one pod twice', () => {
+    const verdict = (film: Film) => film.verdict(true, ['firewall', 'inspector', 'firewall']);
+
+    it('is faultless when it comes to it at both positions, there and back', () => {
+      const { faults, journeys } = verdict(new Film().request('f1', 'i1', 'f1').reply('f1', 'i1', 'f1'));
+      expect(faults).toEqual([]);
+      expect(journeys[0]).toMatchObject({ request: ['f1', 'i1', 'f1'], reply: ['f1', 'i1', 'f1'] });
+    });
+
+    it.each<[string, Film, RegExp]>([
+      ['once only', new Film().request('f1', 'i1').reply('f1', 'i1', 'f1'), /the request passed f1, i1$/m],
+      ['thrice', new Film().request('f1', 'i1', 'f1', 'f1').reply('f1', 'i1', 'f1'), /the request passed f1, i1, f1, f1$/m],
+      ['and back once', new Film().request('f1', 'i1', 'f1').reply('i1', 'f1'), /the reply passed i1, f1$/m],
+      ['but in another order', new Film().request('f1', 'f1', 'i1').reply('f1', 'i1', 'f1'), /the request passed f1, f1, i1$/m],
+      ['at two instances, and back at one', new Film().request('f1', 'i1', 'f2').reply('f2', 'i1', 'f2'), /the reply passed f2, i1, f2$/m],
+    ])('%s, it is seen', (_, film, fault) => {
+      expect(verdict(film).faults.join('\n')).toMatch(fault);
+    });
   });
 
   it('without an answer is told with its reason', () => {

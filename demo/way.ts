@@ -1,13 +1,14 @@
 /**
  * From captures to a verdict for any chain: did every request pass one instance of each function, in the
- * chain's order, and its reply the same instances in reverse? Pure. Packets are matched by the id in
+ * chain's order, and its reply the same instances in reverse? A pod may have several positions of the
+ * chain: each time that a packet went in and came out is a passage. Pure. Packets are matched by the id in
  * their payload, because a function may change their addresses.
  */
 
 import { type Point, recogniseIn } from './proof.js';
 import type { RequestResult, Role, Transport } from './testbed/index.js';
 
-/** A function's pod as a packet passed it: when it went in first, and came out first. */
+/** A function's pod as a packet passed it: when it went in, and came out. */
 interface Passage {
   readonly pod: string;
   readonly role: string;
@@ -91,8 +92,10 @@ export function judgeWay(points: readonly Point[], results: readonly RequestResu
 
 function journeyOf(result: RequestResult, request: readonly Sighting[], reply: readonly Sighting[], chain: readonly Role[]) {
   const faults: string[] = [];
-  const there = passages(request);
-  const back = passages(reply);
+  // A TCP segment may be sent again, by its ends: its first way is judged. Of a datagram everything is.
+  const most = (role: string) => (result.transport === 'tcp' ? chain.filter((one) => one === role).length : Number.POSITIVE_INFINITY);
+  const there = passages(request, most);
+  const back = passages(reply, most);
   const [names, namesBack] = [there, back].map((passed) => passed.map(({ pod }) => pod));
   const arrivals = timesAt(request, 'server', 'in');
   const returns = timesAt(reply, 'vpn', 'in');
@@ -114,19 +117,23 @@ function journeyOf(result: RequestResult, request: readonly Sighting[], reply: r
   return { journey, answered: result.answered, inOrder, inReverse, unsteered };
 }
 
-/** Functions' pods that the packet went into and came out of, by when it first went in. */
-function passages(sightings: readonly Sighting[]): Passage[] {
+/** Functions' pods that the packet went into and came out of, each time that it did but no more than `most`, by when it went in. */
+function passages(sightings: readonly Sighting[], most: (role: string) => number): Passage[] {
   const byPod = new Map<string, Sighting[]>();
   for (const sighting of sightings) {
     const { role, name } = sighting.point;
     if (role === 'server' || role === 'vpn') continue;
     byPod.set(name, [...(byPod.get(name) ?? []), sighting]);
   }
-  const first = (list: readonly Sighting[], direction: 'in' | 'out') =>
-    Math.min(...list.filter((one) => one.direction === direction).map(({ timestamp }) => timestamp));
   return [...byPod]
-    .map(([pod, list]) => ({ pod, role: list[0]?.point.role ?? '', into: first(list, 'in'), out: first(list, 'out') }))
-    .filter(({ into, out }) => Number.isFinite(into) && Number.isFinite(out))
+    .flatMap(([pod, list]) => {
+      const role = list[0]?.point.role ?? '';
+      const times = (direction: 'in' | 'out') =>
+        list.flatMap((one) => (one.direction === direction ? [one.timestamp] : [])).sort((one, other) => one - other);
+      const outs = times('out');
+      const passed = times('in').flatMap((into, index) => (outs[index] === undefined ? [] : [{ pod, role, into, out: outs[index] }]));
+      return passed.slice(0, most(role));
+    })
     .sort((one, other) => one.into - other.into);
 }
 

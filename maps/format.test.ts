@@ -11,6 +11,7 @@ const key: SfcflowKey = {
   ifindex: 12,
   family: 1,
   protocol: 17,
+  visit: 0,
   address_a: address(10, 8, 0, 2),
   address_b: address(203, 0, 113, 9),
   port_a: 40000,

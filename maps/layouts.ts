@@ -105,6 +105,8 @@ export const ENDPOINT_INGRESS_SHIFT = 4;
 export const PATH_FLAG = {
   /** Session affinity: a client, which is the inner source address alone, stays with its backend. */
   affinity: 1,
+  /** A pod of this function also has another position of the chain: one flow may come to it more than once. */
+  revisits: 2,
 } as const;
 
 export const FAILURE_POLICY = { drop: 0, bypass: 1, reject: 2 } as const;
@@ -135,7 +137,12 @@ export const FLOW_FLAG = {
   resolved: 8,
   /** The flow's instance is gone and its chain resets such flows: the next packet ends it. Never with `resolved`. */
   reset: 16,
+  /** Of visit 0: the flow comes to this pod at other positions of its chain too, and has entries for them. */
+  revisited: 32,
 } as const;
+
+/** Visits of one flow at one pod, at most: the NSH TTL lets no packet pass more functions. */
+export const VISITS_MAX = 63;
 
 /**
  * Where a TCP connection is, as its packets tell at this endpoint. Established is 0, so that one word
@@ -200,7 +207,7 @@ const pathKey = layout('sfcpath_key', 4, [['path', 'be32', 'service path: SPI <<
 const pathValue = layout('sfcpath_value', 4, [
   ['service_address', 'bytes16', "the function's ClusterIP"],
   ['family', 'u8', 'family of service_address'],
-  ['flags', 'u8', 'bit 0 = client address affinity'],
+  ['flags', 'u8', 'bit 0 = client address affinity, 1 = a pod also has another position of the chain'],
   ['failure_policy', 'u8', '0 = drop, 1 = bypass, 2 = reject'],
   ['pad', 'pad1', 'zero'],
   ['affinity_timeout', 'u32', 'seconds'],
@@ -243,7 +250,8 @@ const flowKey = layout('sfcflow_key', 4, [
   ['ifindex', 'u32', "host side of the pod's interface: known without a look-up, and never reused while the node is up"],
   ['family', 'u8', 'family of both addresses'],
   ['protocol', 'u8', 'IP protocol number'],
-  ['pad', 'pad2', 'zero'],
+  ['visit', 'u8', '0; 1, 2, … = at another position of its chain that the same pod has too'],
+  ['pad', 'pad1', 'zero'],
   ['address_a', 'bytes16', 'the lower of the two (address, port) pairs, compared as bytes'],
   ['address_b', 'bytes16', 'the higher one'],
   ['port_a', 'be16', 'port that belongs to address_a'],
@@ -258,7 +266,7 @@ const flowValue = layout('sfcflow_value', 8, [
   ['local', 'bytes16', "the endpoint's own address of the outer family: outer source of what it sends"],
   ['endpoint', 'u16', 'endpoint id'],
   ['role', 'u8', '1 = source, 2 = function, 3 = destination, 4 = inbound, 5 = ingress, 6 = outbound'],
-  ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset'],
+  ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset, 5 = there are other visits'],
   ['previous_family', 'u8', 'family of previous_hop'],
   ['next_family', 'u8', 'family of next_hop'],
   ['ttl', 'u8', 'NSH TTL of the last forward packet on arrival; 64 at a source'],
@@ -268,7 +276,9 @@ const flowValue = layout('sfcflow_value', 8, [
   ['last_seen', 'u64', 'coarse monotonic clock, ns'],
   ['last_tick', 'u32', 'jiffies of last_seen, low 32 bits: the clock is read once a tick, not once a packet'],
   ['local_family', 'u8', 'family of local'],
-  ['pad', 'pad3', 'zero'],
+  ['arrival_ttl', 'u8', 'inner TTL of a forward packet on arrival: of the last one where there are other visits, else of the first'],
+  ['reply_ttl', 'u8', 'the same of the last reply; kept only where there are other visits'],
+  ['latest', 'u8', 'of visit 0: the visit at which a packet arrived last'],
   ['packets', 'u64', 'forward packets'],
   ['bytes', 'u64', 'forward bytes, inner IP length'],
   ['reply_packets', 'u64', 'reply packets'],
@@ -393,4 +403,4 @@ export const MAP_NAMES = Object.keys(MAPS) as MapName[];
  * Names the set of layouts above. Part of the pin path: state pinned by another layout is never
  * opened by mistake. Raise it with every change of a layout.
  */
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;

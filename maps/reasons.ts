@@ -5,68 +5,81 @@
 
 export type ReasonClass = 'forwarded' | 'passed' | 'dropped';
 
+/** Which program counts it: from-pod for packets out of a pod, to-pod for packets into one. */
+export type CountedBy = 'from-pod' | 'to-pod' | 'both';
+
 export interface Reason {
   readonly number: number;
   readonly name: string;
   readonly class: ReasonClass;
+  readonly countedBy: CountedBy;
   readonly doc: string;
 }
 
 const table = [
-  [1, 'steered-source', 'forwarded', 'selected packet of a source, encapsulated to its first function'],
-  [2, 'steered-next', 'forwarded', 'packet of a function, encapsulated to the next function'],
-  [3, 'steered-destination', 'forwarded', 'packet of the last function, encapsulated to a destination pod (service index 0)'],
-  [4, 'steered-reply', 'forwarded', 'reply, encapsulated to the previous hop'],
-  [5, 'decapsulated', 'forwarded', 'encapsulated packet, unwrapped for its pod'],
-  [6, 'left-cluster', 'passed', 'packet of the last function that leaves the path plain, to a destination that no peer covers'],
-  [8, 'reply-entered', 'forwarded', 'reply that came plain to the source of its flow, encapsulated back into the chain'],
-  [10, 'steered-ingress', 'forwarded', 'packet to a pod whose ingress is selected, encapsulated to the first function'],
-  [11, 'reply-left', 'forwarded', 'reply of a pod whose ingress is selected, back from the chain, sent on to who opened the flow'],
-  [9, 'reply-relayed', 'forwarded', 'reply on its way back into the chain, handed to the function that is nearer to the end'],
-  [7, 'bypassed', 'passed', 'selected packet passed plain: the chain has no ready function and its failure policy is bypass'],
-  [32, 'spoofed-encap', 'dropped', 'UDP to the steering port sent by a pod: only the datapath encapsulates'],
-  [33, 'no-backend', 'dropped', 'the selected path has no ready function'],
-  [34, 'unknown-path', 'dropped', 'the selected path is not in sfcpath'],
-  [35, 'nsh-ttl', 'dropped', 'the NSH TTL reached 0: a ring of chains'],
-  [36, 'not-a-peer', 'dropped', 'encapsulated packet whose outer source is no peer'],
-  [37, 'outer-malformed', 'dropped', 'outer IP or UDP header is short, has options, or contradicts the packet length'],
-  [38, 'geneve-version', 'dropped', 'Geneve version other than 0'],
-  [39, 'geneve-malformed', 'dropped', 'Geneve header or option overruns the packet'],
-  [40, 'geneve-critical-option', 'dropped', 'unknown Geneve option with the critical bit'],
-  [41, 'geneve-no-nsh', 'dropped', 'no NSH option in the Geneve header'],
-  [42, 'nsh-version', 'dropped', 'NSH version other than 0'],
-  [43, 'nsh-malformed', 'dropped', 'NSH length or MD type other than what the option holds'],
-  [44, 'next-protocol', 'dropped', 'Geneve protocol type, NSH next protocol and inner version disagree'],
-  [45, 'inner-malformed', 'dropped', 'inner packet truncated, or its lengths contradict each other'],
-  [46, 'fragment', 'dropped', 'fragment of a selected packet that carries no ports'],
-  [47, 'encap-failed', 'dropped', 'the kernel could not make room for the outer headers'],
-  [48, 'too-big', 'dropped', 'the encapsulated packet exceeds the next link'],
-  [49, 'no-address', 'dropped', 'the sending endpoint has no address of the outer family'],
-  [50, 'malformed', 'dropped', 'packet of a selected endpoint whose own headers are truncated or contradict each other'],
-  [51, 'ecn', 'dropped', 'outer header says congestion, inner packet cannot carry it (RFC 6040 4.2)'],
-  [52, 'control', 'dropped', 'Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver'],
+  [1, 'steered-source', 'forwarded', 'from-pod', 'selected packet of a source, encapsulated to its first function'],
+  [2, 'steered-next', 'forwarded', 'from-pod', 'packet of a function, encapsulated to the next function'],
+  [3, 'steered-destination', 'forwarded', 'from-pod', 'packet of the last function, encapsulated to a destination pod (service index 0)'],
+  [4, 'steered-reply', 'forwarded', 'from-pod', 'reply, encapsulated to the previous hop'],
+  [5, 'decapsulated', 'forwarded', 'to-pod', 'encapsulated packet, unwrapped for its pod'],
+  [6, 'left-cluster', 'passed', 'from-pod', 'packet of the last function that leaves the path plain, to a destination that no peer covers'],
+  [7, 'bypassed', 'passed', 'both', 'selected packet passed plain: the chain has no ready function and its failure policy is bypass'],
+  [8, 'reply-entered', 'forwarded', 'to-pod', 'reply that came plain to the source of its flow, encapsulated back into the chain'],
+  [9, 'reply-relayed', 'forwarded', 'to-pod', 'reply on its way back into the chain, handed to the function that is nearer to the end'],
+  [10, 'steered-ingress', 'forwarded', 'to-pod', 'packet to a pod whose ingress is selected, encapsulated to the first function'],
   [
-    56,
-    'no-way-back',
-    'dropped',
-    'packet to a pod whose ingress is selected and whose address no peer range covers: the chain could not give it back',
+    11,
+    'reply-left',
+    'forwarded',
+    'to-pod',
+    'reply of a pod whose ingress is selected, back from the chain, sent on to who opened the flow',
   ],
-  [53, 'overrun', 'dropped', 'the userspace datapath could not keep up: its queue was full (bytes are not known)'],
-  [54, 'io-failed', 'dropped', 'the userspace datapath could not hand the packet on; its log names the error'],
+  [32, 'spoofed-encap', 'dropped', 'from-pod', 'UDP to the steering port sent by a pod: only the datapath encapsulates'],
+  [33, 'no-backend', 'dropped', 'both', 'the selected path has no ready function'],
+  [34, 'unknown-path', 'dropped', 'both', 'the selected path is not in sfcpath'],
+  [35, 'nsh-ttl', 'dropped', 'both', 'the NSH TTL reached 0: a ring of chains, or more functions than a packet passes (62)'],
+  [36, 'not-a-peer', 'dropped', 'to-pod', 'encapsulated packet whose outer source is no peer'],
+  [37, 'outer-malformed', 'dropped', 'to-pod', 'outer IP or UDP header is short, has options, or contradicts the packet length'],
+  [38, 'geneve-version', 'dropped', 'to-pod', 'Geneve version other than 0'],
+  [39, 'geneve-malformed', 'dropped', 'to-pod', 'Geneve header or option overruns the packet'],
+  [40, 'geneve-critical-option', 'dropped', 'to-pod', 'unknown Geneve option with the critical bit'],
+  [41, 'geneve-no-nsh', 'dropped', 'to-pod', 'no NSH option in the Geneve header'],
+  [42, 'nsh-version', 'dropped', 'to-pod', 'NSH version other than 0'],
+  [43, 'nsh-malformed', 'dropped', 'to-pod', 'NSH length or MD type other than what the option holds'],
+  [44, 'next-protocol', 'dropped', 'to-pod', 'Geneve protocol type, NSH next protocol and inner version disagree'],
+  [45, 'inner-malformed', 'dropped', 'to-pod', 'inner packet truncated, or its lengths contradict each other'],
+  [46, 'fragment', 'dropped', 'both', 'fragment of a selected packet that carries no ports'],
+  [47, 'encap-failed', 'dropped', 'both', 'the kernel could not make room for the outer headers'],
+  [48, 'too-big', 'dropped', 'both', 'the encapsulated packet exceeds the next link'],
+  [49, 'no-address', 'dropped', 'from-pod', 'the sending endpoint has no address of the outer family'],
+  [50, 'malformed', 'dropped', 'from-pod', 'packet of a selected endpoint whose own headers are truncated or contradict each other'],
+  [51, 'ecn', 'dropped', 'to-pod', 'outer header says congestion, inner packet cannot carry it (RFC 6040 4.2)'],
+  [52, 'control', 'dropped', 'to-pod', 'Geneve control packet (O bit) or NSH OAM packet: carries nothing to deliver'],
+  [53, 'overrun', 'dropped', 'both', 'the userspace datapath could not keep up: its queue was full (bytes are not known)'],
+  [54, 'io-failed', 'dropped', 'both', 'the userspace datapath could not hand the packet on; its log names the error'],
   [
     55,
     'instance-lost',
     'dropped',
+    'both',
     'TCP packet of a flow whose instance is gone, in a chain with `onInstanceLoss: Reset`: both ends get a RST',
   ],
-] as const satisfies readonly (readonly [number, string, ReasonClass, string])[];
+  [
+    56,
+    'no-way-back',
+    'dropped',
+    'to-pod',
+    'packet to a pod whose ingress is selected and whose address no peer range covers: the chain could not give it back',
+  ],
+] as const satisfies readonly (readonly [number, string, ReasonClass, CountedBy, string])[];
 
 export type ReasonName = (typeof table)[number][1];
 
-export const REASONS: readonly (Reason & { readonly name: ReasonName })[] = table.map(([number, name, cls, doc]) => ({
+export const REASONS: readonly (Reason & { readonly name: ReasonName })[] = table.map(([number, name, cls, countedBy, doc]) => ({
   number,
   name,
   class: cls,
+  countedBy,
   doc,
 }));
 

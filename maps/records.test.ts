@@ -33,7 +33,16 @@ const declared: Declared = {
     value: { last_seen: 'uint', backend: 'bytes', backend_family: 'uint' },
   },
   sfcflow: {
-    key: { ifindex: 'uint', family: 'uint', protocol: 'uint', address_a: 'bytes', address_b: 'bytes', port_a: 'uint', port_b: 'uint' },
+    key: {
+      ifindex: 'uint',
+      family: 'uint',
+      protocol: 'uint',
+      visit: 'uint',
+      address_a: 'bytes',
+      address_b: 'bytes',
+      port_a: 'uint',
+      port_b: 'uint',
+    },
     value: {
       path: 'uint',
       next_path: 'uint',
@@ -52,6 +61,9 @@ const declared: Declared = {
       last_seen: 'uint',
       last_tick: 'uint',
       local_family: 'uint',
+      arrival_ttl: 'uint',
+      reply_ttl: 'uint',
+      latest: 'uint',
       packets: 'uint',
       bytes: 'uint',
       reply_packets: 'uint',

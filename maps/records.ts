@@ -68,6 +68,7 @@ export type SfcflowKey = {
   readonly ifindex: number;
   readonly family: number;
   readonly protocol: number;
+  readonly visit: number;
   readonly address_a: Uint8Array;
   readonly address_b: Uint8Array;
   readonly port_a: number;
@@ -93,6 +94,9 @@ export type SfcflowValue = {
   readonly last_seen: number;
   readonly last_tick: number;
   readonly local_family: number;
+  readonly arrival_ttl: number;
+  readonly reply_ttl: number;
+  readonly latest: number;
   readonly packets: number;
   readonly bytes: number;
   readonly reply_packets: number;
@@ -129,6 +133,9 @@ export const EMPTY_FLOW: SfcflowValue = Object.freeze({
   last_seen: 0,
   last_tick: 0,
   local_family: 0,
+  arrival_ttl: 0,
+  reply_ttl: 0,
+  latest: 0,
   packets: 0,
   bytes: 0,
   reply_packets: 0,

@@ -78,10 +78,13 @@ function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[]
   for (const chain of world.chains) {
     const spi = allocations.spiOf(chain.name);
     if (spi === undefined) continue;
+    const pods = chain.serviceFunctions.map((serviceFunction) => functionPods(world, serviceFunction));
+    const positions = new Map<Pod, number>();
+    for (const pod of pods.flat()) positions.set(pod, (positions.get(pod) ?? 0) + 1);
     chain.serviceFunctions.forEach((serviceFunction, position) => {
       const serviceAddress = allocations.serviceAddressOf(chain.name, serviceFunction.name);
       if (serviceAddress === undefined) return;
-      const { instances } = placeInstances(world, chain, serviceFunction, functionPods(world, serviceFunction), node);
+      const { instances } = placeInstances(world, chain, serviceFunction, pods[position] ?? [], node);
       paths.push({
         spi,
         si: serviceIndex(chain, position),
@@ -90,6 +93,7 @@ function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[]
         serviceAddress,
         affinityTimeout: chain.affinityTimeout,
         onInstanceLoss: chain.onInstanceLoss,
+        revisits: pods[position]?.some((pod) => (positions.get(pod) ?? 0) > 1) === true,
         backends: instances.filter(({ newFlows }) => newFlows === 'yes').map(backend),
         others: instances.filter(({ newFlows }) => newFlows === 'weight 0' || newFlows === 'others are nearer').map(backend),
       });

@@ -85,6 +85,8 @@ export interface DesiredPath {
   /** Seconds; undefined: no session affinity. */
   readonly affinityTimeout: number | undefined;
   readonly onInstanceLoss: InstanceLoss;
+  /** A pod of the function, ready or not, has another position of the chain too. */
+  readonly revisits: boolean;
   /** Instances that take new flows from this node, sorted by pod name. */
   readonly backends: readonly DesiredBackend[];
   /** Ready instances that take none: of weight 0, or because others are nearer. Live flows stay with them. */

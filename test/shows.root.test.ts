@@ -1,5 +1,5 @@
 /**
- * What `make demo DEMO=chain` and `DEMO=reply` show, asserted on both datapaths: chains of several functions,
+ * What `make demo DEMO=chain`, `reply` and `twice` show, asserted on both datapaths: chains of several functions,
  * stateful firewalls among them that refuse what they saw only half of, and replies from a server outside
  * that knows the clients themselves.
  */
@@ -16,6 +16,8 @@ describe.each([
   ['chain', 'userspace'],
   ['reply', 'kernel'],
   ['reply', 'userspace'],
+  ['twice', 'kernel'],
+  ['twice', 'userspace'],
 ] as const)('the show %s on the %s datapath', (name, datapath) => {
   const show = SHOWS[name];
   const bed = show.bed(`sfcs${process.pid}`);

@@ -22,6 +22,7 @@ import {
   SELECT_FLAG,
   SELECT_STATIC_BITS,
   TCP_STATE,
+  VISITS_MAX,
 } from '../maps/index.js';
 
 /** `forwardAToB` and `no-backend` alike become `FORWARD_A_TO_B` and `NO_BACKEND`. */
@@ -88,6 +89,7 @@ export function layoutsHeader(): string {
     constants('FAILURE_POLICY', FAILURE_POLICY),
     constants('FLOW_ROLE', FLOW_ROLE),
     constants('FLOW_FLAG', FLOW_FLAG),
+    `#define VISITS_MAX ${VISITS_MAX}\n`,
     constants('TCP_STATE', TCP_STATE),
     constants('PEER_FLAG', PEER_FLAG),
     `/* Default capacities, in entries. */\n${MAP_NAMES.map((name) => `#define ${upperSnake(name)}_CAPACITY ${MAPS[name].capacity}\n`).join('')}`,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,10 +10,13 @@ import { generatedFiles, staleFiles, writeGenerated } from './generated-files.js
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const LAYOUTS = 'datapath/kernel/bpf/layouts.h';
+const DATAPLANE = 'docs/dataplane.md';
 let root = '';
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'sfc-generated-'));
+  mkdirSync(join(root, 'docs'));
+  writeFileSync(join(root, DATAPLANE), '# By hand\n\n<!-- generated: reasons -->\n<!-- end -->\n\nBehind it.\n');
 });
 
 afterEach(() => {
@@ -31,13 +34,30 @@ it('the committed files are what the tables give', () => {
 });
 
 it('an edited or missing file is named, and written anew', () => {
-  expect(writeGenerated(root)).toEqual(generatedFiles().map(({ path }) => path));
+  expect(writeGenerated(root)).toEqual([...generatedFiles().map(({ path }) => path), DATAPLANE]);
   expect(staleFiles(root)).toEqual([]);
   appendFileSync(join(root, LAYOUTS), '\n');
   rmSync(join(root, 'docs/reference/reasons.md'));
   expect(staleFiles(root)).toEqual([LAYOUTS, 'docs/reference/reasons.md']);
   expect(writeGenerated(root)).toEqual([LAYOUTS, 'docs/reference/reasons.md']);
   expect(staleFiles(root)).toEqual([]);
+});
+
+it('a section is written into its document, and what stands around it stays', () => {
+  writeGenerated(root);
+  const text = readFileSync(join(root, DATAPLANE), 'utf8');
+  expect(text).toMatch(/^# By hand\n\n<!-- generated: reasons -->\n\| verdict \| reason /);
+  expect(text).toMatch(/ \|\n<!-- end -->\n\nBehind it\.\n$/);
+  for (const { name, class: verdict } of REASONS) expect(text).toContain(`| ${verdict} | \`${name}\` |`);
+  writeFileSync(join(root, DATAPLANE), text.replace('| dropped |', '| lost |'));
+  expect(staleFiles(root)).toEqual([DATAPLANE]);
+  expect(writeGenerated(root)).toEqual([DATAPLANE]);
+  expect(readFileSync(join(root, DATAPLANE), 'utf8')).toBe(text);
+});
+
+it('a document without a place for its section is named', () => {
+  writeFileSync(join(root, DATAPLANE), '# By hand\n');
+  expect(() => staleFiles(root)).toThrow('docs/dataplane.md has no <!-- generated: reasons --> … <!-- end -->');
 });
 
 describe.each(['cc', 'clang'])('the headers under %s', (compiler) => {

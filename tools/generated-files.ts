@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configurationReference } from '../agent/index.js';
 import { layoutsHeader, reasonsHeader } from './c-headers.js';
-import { errorsPage, mapsPage, reasonsPage } from './reference-tables.js';
+import { errorsPage, mapsPage, reasonsPage, reasonsTable } from './reference-tables.js';
 import { wirePage } from './wire-tables.js';
 
 export interface GeneratedFile {
@@ -26,9 +26,39 @@ export function generatedFiles(): readonly GeneratedFile[] {
   ];
 }
 
+/** A part of a document that is written by hand: what stands between `<!-- generated: name -->` and `<!-- end -->`. */
+export interface GeneratedSection extends GeneratedFile {
+  readonly name: string;
+}
+
+export function generatedSections(): readonly GeneratedSection[] {
+  return [{ path: 'docs/dataplane.md', name: 'reasons', text: reasonsTable() }];
+}
+
+const END = '<!-- end -->';
+
+/** The document with its section as it should be; undefined where it has no place for it. */
+function withSection(document: string, { name, text }: GeneratedSection): string | undefined {
+  const begin = `<!-- generated: ${name} -->\n`;
+  const from = document.indexOf(begin);
+  const to = document.indexOf(END, from);
+  return from === -1 || to === -1 ? undefined : `${document.slice(0, from + begin.length)}${text}${document.slice(to)}`;
+}
+
+/** Every generated file, and every document with its sections, as they should be under `root`. */
+function wanted(root: string): readonly GeneratedFile[] {
+  const documents = generatedSections().map((section) => {
+    const document = committed(join(root, section.path));
+    const text = document === undefined ? undefined : withSection(document, section);
+    if (text === undefined) throw new Error(`${section.path} has no <!-- generated: ${section.name} --> … ${END}`);
+    return { path: section.path, text };
+  });
+  return [...generatedFiles(), ...documents];
+}
+
 /** Paths whose file under `root` is missing or differs from what would be generated. */
 export function staleFiles(root: string): readonly string[] {
-  return generatedFiles()
+  return wanted(root)
     .filter(({ path, text }) => committed(join(root, path)) !== text)
     .map(({ path }) => path);
 }
@@ -36,7 +66,7 @@ export function staleFiles(root: string): readonly string[] {
 /** Writes what is stale, so that an unchanged file keeps its time stamp; returns the paths written. */
 export function writeGenerated(root: string): readonly string[] {
   const stale = new Set(staleFiles(root));
-  for (const { path, text } of generatedFiles()) {
+  for (const { path, text } of wanted(root)) {
     if (!stale.has(path)) continue;
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);

@@ -10,6 +10,7 @@ const keyOf = (protocol: number, port: number) => ({
   ifindex: 7,
   family: 1,
   protocol,
+  visit: 0,
   address_a: address(1),
   address_b: address(2),
   port_a: port,

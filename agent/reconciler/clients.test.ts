@@ -18,7 +18,16 @@ function flow(client: string, last_seen: number, instance = '10.2.0.1', next_pat
   const [a, b] = [ip(client), ip('192.0.2.1')];
   const forwardAToB = Buffer.compare(a, b) < 0;
   const [address_a, address_b] = forwardAToB ? [a, b] : [b, a];
-  const key = { ifindex: 7, family: FAMILY.ipv4, protocol: 6, address_a, address_b, port_a: 1024 + (last_seen % 1000), port_b: 443 };
+  const key = {
+    ifindex: 7,
+    family: FAMILY.ipv4,
+    protocol: 6,
+    visit: 0,
+    address_a,
+    address_b,
+    port_a: 1024 + (last_seen % 1000),
+    port_b: 443,
+  };
   const flags = FLOW_FLAG.nextHop | FLOW_FLAG.resolved | (forwardAToB ? FLOW_FLAG.forwardAToB : 0);
   const value = {
     ...EMPTY_FLOW,

@@ -49,6 +49,7 @@ const flowKey = (ifindex: number, port: number) => ({
   ifindex,
   family: FAMILY.ipv4,
   protocol: 6,
+  visit: 0,
   address_a: ip('10.1.1.7'),
   address_b: ip('192.0.2.1'),
   port_a: port,

@@ -90,7 +90,7 @@ export function buildTarget(desired: DesiredState, located: readonly LocatedEndp
       settings: {
         service_address: path.serviceAddress.bytes,
         family: path.serviceAddress.family,
-        flags: path.affinityTimeout === undefined ? 0 : PATH_FLAG.affinity,
+        flags: (path.affinityTimeout === undefined ? 0 : PATH_FLAG.affinity) | (path.revisits ? PATH_FLAG.revisits : 0),
         failure_policy: FAILURE_POLICY.drop,
         affinity_timeout: path.affinityTimeout ?? 0,
       },

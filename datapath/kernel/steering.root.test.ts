@@ -1,18 +1,6 @@
 /** The packet records on the kernel program. */
 
-import { affinityRecords } from '../affinity.records.js';
-import { ingressRecords } from '../ingress.records.js';
-import { replyRecords } from '../reply.records.js';
-import { resetRecords } from '../reset.records.js';
-import { selectionRecords } from '../selection.records.js';
-import { steeringRecords } from '../steering.records.js';
-import { tcpRecords } from '../tcp.records.js';
+import { everyRecord } from '../every.records.js';
 import { KernelStage } from './cast.js';
 
-steeringRecords(() => new KernelStage());
-tcpRecords(() => new KernelStage());
-replyRecords(() => new KernelStage());
-affinityRecords(() => new KernelStage());
-selectionRecords(() => new KernelStage());
-ingressRecords(() => new KernelStage());
-resetRecords(() => new KernelStage());
+everyRecord(() => new KernelStage());

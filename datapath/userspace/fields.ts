@@ -2,7 +2,7 @@
 
 import { MAPS, offsetsOf } from '../../maps/index.js';
 
-export const FLOW_KEY = offsetsOf(MAPS.sfcflow.key, 'ifindex', 'family', 'address_a', 'address_b', 'port_a');
+export const FLOW_KEY = offsetsOf(MAPS.sfcflow.key, 'ifindex', 'family', 'visit', 'address_a', 'address_b', 'port_a');
 export const FLOW = offsetsOf(
   MAPS.sfcflow.value,
   'path',
@@ -21,6 +21,9 @@ export const FLOW = offsetsOf(
   'tcp_state',
   'last_seen',
   'local_family',
+  'arrival_ttl',
+  'reply_ttl',
+  'latest',
   'packets',
   'bytes',
   'reply_packets',

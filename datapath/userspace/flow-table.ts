@@ -57,6 +57,24 @@ export class FlowTable {
     return slot;
   }
 
+  /** Slot of another visit of the packet that was looked up last (docs/dataplane.md), or -1. Visit 0 is what `find` finds. */
+  findVisit(visit: number): number {
+    this.setVisit(visit);
+    const slot = this.#table.find(this.#key);
+    if (slot !== NONE) this.#table.use(slot);
+    return slot;
+  }
+
+  /** Which visit of the packet that was looked up last `renew` adds. */
+  setVisit(visit: number): void {
+    const key = this.#keyView;
+    key.setInt32(FLOW_KEY.family, (key.getInt32(FLOW_KEY.family) & ~(0xff << 8)) | (visit << 8));
+  }
+
+  get visit(): number {
+    return this.#keyView.getUint8(FLOW_KEY.visit);
+  }
+
   /** A fresh entry for the packet that was looked up last, in place of the one in `slot` if that is one. */
   renew(slot: number): number {
     if (slot === NONE) return this.#map.add(this.#key);
@@ -122,6 +140,25 @@ export class FlowTable {
   setTtl(slot: number, ttl: number): void {
     this.view.setUint8(this.at(slot) + FLOW.ttl, ttl);
   }
+
+  /** Inner TTL of the packet that arrived last, in this direction. */
+  arrivalTtl(slot: number, forward: boolean): number {
+    return this.view.getUint8(this.at(slot) + (forward ? FLOW.arrival_ttl : FLOW.reply_ttl));
+  }
+
+  setArrivalTtl(slot: number, forward: boolean, ttl: number): void {
+    this.view.setUint8(this.at(slot) + (forward ? FLOW.arrival_ttl : FLOW.reply_ttl), ttl);
+  }
+
+  /** Of visit 0: the visit at which a packet arrived last. */
+  latest(slot: number): number {
+    return this.view.getUint8(this.at(slot) + FLOW.latest);
+  }
+
+  setLatest(slot: number, visit: number): void {
+    this.view.setUint8(this.at(slot) + FLOW.latest, visit);
+  }
+
   path(slot: number): number {
     return this.view.getUint32(this.at(slot) + FLOW.path);
   }

@@ -23,6 +23,7 @@ import {
   type ReasonName,
   SELECT_FLAG,
   TCP_STATE,
+  VISITS_MAX,
 } from '../../maps/index.js';
 import { AffinityTable } from './affinity-table.js';
 import { add64, BACKEND, ENDPOINT, METRICS, PATH } from './fields.js';
@@ -42,6 +43,10 @@ const TCP = 6;
 const TTL_CLASSIFIER = 63;
 const TTL_MAX = 64;
 const LARGEST = 0xffff;
+/** Byte of an IPv4 header at which its TTL stands. */
+const IP_TTL = 8;
+/** One more than any TTL. */
+const NO_TTL = 256;
 const NUMBER = Object.fromEntries(REASONS.map(({ name, number }) => [name, number])) as Readonly<Record<ReasonName, number>>;
 
 /** What `#takePath` decided, beside the next hop. */
@@ -114,8 +119,9 @@ export class Pipeline {
     const parsed = packet.read(view, start, length);
     if (parsed !== PARSED.ok || packet.fragment !== FRAGMENT.none || this.#isSteering()) return this.#exception(parsed);
     const flows = this.#flows;
-    const flow = flows.find(ifindex, packet);
-    if (flow === NONE) return this.#unknown(NONE, false);
+    const first = flows.find(ifindex, packet);
+    if (first === NONE) return this.#unknown(NONE, false);
+    const flow = (flows.flags(first) & FLOW_FLAG.revisited) === 0 ? first : this.#visitOfDeparture(first);
     const forward = flows.isForward(flow);
     const role = flows.role(flow);
     if ((packet.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) {
@@ -481,7 +487,9 @@ export class Pipeline {
     }
     const role = (tunnel.path & 0xff) !== 0 ? FLOW_ROLE.function : FLOW_ROLE.destination;
     const hasPorts = parsed === PARSED.ok && inner.fragment === FRAGMENT.none;
-    const flow = hasPorts ? flows.find(this.#ifindex, inner) : NONE;
+    const first = hasPorts ? flows.find(this.#ifindex, inner) : NONE;
+    const revisited = first !== NONE && (flows.flags(first) & FLOW_FLAG.revisited) !== 0;
+    const flow = revisited ? this.#visitOfArrival(first) : first;
     const returning = flow !== NONE && this.#isReturning(flow);
     if (returning && this.#isBeforeTheLast(flow)) return this.#relay(flow);
     const known = returning || (flow !== NONE && this.#knows(flow, role));
@@ -507,21 +515,25 @@ export class Pipeline {
       }
       outer.read(view, wrapped, this.#available);
       if (known) flows.setEpoch(flow, this.epoch);
-      return this.#delivered(flow, target, role, known, hasPorts, length);
+      return this.#delivered(first, flow, target, role, known, hasPorts, length);
     }
     if (comesBack) flows.setArrival(flow, outer.source, tunnel.ttl);
-    return this.#delivered(flow, target, role, known || comesBack, hasPorts, outer.length);
+    return this.#delivered(first, flow, target, role, known || comesBack, hasPorts, outer.length);
   }
 
   /** The packet of a tunnel, which is unwrapped: what its flow learns, and where it goes. `length`: of the outer packet. */
-  #delivered(flow: number, target: number, role: number, known: boolean, hasPorts: boolean, length: number): number {
+  #delivered(first: number, flow: number, target: number, role: number, known: boolean, hasPorts: boolean, length: number): number {
     const flows = this.#flows;
     const inner = this.#inner;
-    const { reply, ttl } = this.#tunnel;
+    const { reply } = this.#tunnel;
     if (known && ((inner.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0)) flows.track(flow, !reply, inner.tcpFlags);
+    if (known && first !== NONE && (flows.flags(first) & FLOW_FLAG.revisited) !== 0) {
+      flows.setArrivalTtl(flow, !reply, this.#view.getUint8(this.start + IP_TTL));
+      flows.setLatest(first, flows.visit);
+    }
     if (hasPorts && !reply) {
-      if (known) flows.setTtl(flow, ttl);
-      else this.#recordArrival(flow, target, role);
+      if (known) flows.setTtl(flow, this.#tunnel.ttl);
+      else this.#recordArrival(first, target, role);
     } else if (known && flows.role(flow) === FLOW_ROLE.source) {
       flows.touch(flow, false, inner.length);
     } else if (known && flows.role(flow) === FLOW_ROLE.ingress) {
@@ -575,6 +587,69 @@ export class Pipeline {
     return source === flows.previousHop(flow) && destination === flows.local(flow) && path >>> 8 === flows.path(flow) >>> 8;
   }
 
+  /** Does the packet arrive at the position that this entry is of? A reply carries the path of the hop that it comes from. */
+  #isAt(flow: number): boolean {
+    const flows = this.#flows;
+    const { reply, path, ttl } = this.#tunnel;
+    if (!reply) return flows.path(flow) === path;
+    if (this.#isReturning(flow)) return flows.ttl(flow) === ttl; // it has come as many hops as the request had
+    return flows.nextPath(flow) === path;
+  }
+
+  /** The entry of an arrival, of a flow that has several visits (datapath/kernel/bpf/visit.h draws them). None: -1, and the table's key is that of the next one. */
+  #visitOfArrival(first: number): number {
+    const flows = this.#flows;
+    let flow = first;
+    for (let visit = 1; flow !== NONE; visit++) {
+      if (this.#isAt(flow)) return flow;
+      if (visit === VISITS_MAX) break;
+      flow = flows.findVisit(visit);
+    }
+    return NONE;
+  }
+
+  /**
+   * The entry of a packet that leaves the pod, of a flow that has several visits: the one whose packets
+   * arrive with the lowest TTL above the packet's. Where that is below none of theirs: the one at which
+   * a packet arrived last.
+   */
+  #visitOfDeparture(first: number): number {
+    const flows = this.#flows;
+    const ttl = this.#view.getUint8(this.start + IP_TTL);
+    const forward = flows.isForward(first);
+    const latest = flows.latest(first);
+    let chosen = latest;
+    let nearest = NO_TTL;
+    let flow = first;
+    for (let visit = 0; flow !== NONE; visit++) {
+      const arrival = flows.arrivalTtl(flow, forward);
+      if (arrival > ttl && (arrival < nearest || (arrival === nearest && visit === latest))) {
+        nearest = arrival;
+        chosen = visit;
+      }
+      if (visit + 1 === VISITS_MAX) break;
+      flow = flows.findVisit(visit + 1);
+    }
+    flow = flows.findVisit(chosen);
+    return flow === NONE ? first : flow;
+  }
+
+  /**
+   * Is a forward packet of the flow `first` at another position of its chain, which this pod has too? The
+   * agent says which paths have such pods: else a chain that has changed would look the same.
+   */
+  #isAnotherVisit(first: number): boolean {
+    const flows = this.#flows;
+    const before = flows.path(first);
+    const { path } = this.#tunnel;
+    if (flows.role(first) !== FLOW_ROLE.function || !flows.isForward(first)) return false;
+    if (before === path || before >>> 8 !== path >>> 8 || (path & 0xff) === 0) return false;
+    const { sfcpath } = this.#store.tables;
+    this.#wordView.setUint32(0, path);
+    const slot = sfcpath.table.find(this.#word);
+    return slot !== NONE && (sfcpath.table.view.getUint8(slot * sfcpath.table.valueSize + PATH.flags) & PATH_FLAG.revisits) !== 0;
+  }
+
   /** Does another function follow on the flow's way, in this chain or one that it joins? */
   #isBeforeTheLast(flow: number): boolean {
     const flows = this.#flows;
@@ -593,14 +668,31 @@ export class Pipeline {
     return VERDICT.onward;
   }
 
-  /** Remembers where a forward packet came from: the way back for its replies. */
-  #recordArrival(flow: number, target: number, role: number): void {
+  /**
+   * Remembers where a forward packet came from: the way back for its replies. `first` is the entry of
+   * visit 0, the table's key that of the visit that the packet is at should it have several.
+   */
+  #recordArrival(first: number, target: number, role: number): void {
     const flows = this.#flows;
+    let flow = first;
+    let revisited = 0;
+    if (first !== NONE && this.#isAnotherVisit(first)) {
+      const flags = flows.flags(first);
+      if ((flags & FLOW_FLAG.revisited) === 0) flows.setVisit(1);
+      flows.setFlags(first, flags | FLOW_FLAG.revisited);
+      flows.setLatest(first, flows.visit);
+      flow = flows.findVisit(flows.visit);
+    } else {
+      flows.setVisit(0);
+      // From another hop.
+      if (first !== NONE && flows.path(first) === this.#tunnel.path) revisited = flows.flags(first) & FLOW_FLAG.revisited;
+    }
     const slot = flows.renew(flow);
     flows.setPath(slot, this.#tunnel.path);
     flows.setOwner(slot, this.#endpointId(target), role, this.#endpointAddress(target));
     flows.setPreviousHop(slot, this.#packet.source);
-    flows.setFlags(slot, FLOW_FLAG.previousHop | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
+    flows.setFlags(slot, FLOW_FLAG.previousHop | revisited | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
+    flows.setArrivalTtl(slot, true, this.#view.getUint8(this.start + IP_TTL));
     flows.setTtl(slot, this.#tunnel.ttl);
     flows.setTcpState(slot, firstTcpState(this.#inner.tcpFlags));
     flows.seen(slot);

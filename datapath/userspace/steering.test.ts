@@ -1,18 +1,6 @@
 /** The packet records on the pipeline. */
 
-import { affinityRecords } from '../affinity.records.js';
-import { ingressRecords } from '../ingress.records.js';
-import { replyRecords } from '../reply.records.js';
-import { resetRecords } from '../reset.records.js';
-import { selectionRecords } from '../selection.records.js';
-import { steeringRecords } from '../steering.records.js';
-import { tcpRecords } from '../tcp.records.js';
+import { everyRecord } from '../every.records.js';
 import { UserspaceStage } from './cast.js';
 
-steeringRecords(() => new UserspaceStage());
-tcpRecords(() => new UserspaceStage());
-replyRecords(() => new UserspaceStage());
-affinityRecords(() => new UserspaceStage());
-selectionRecords(() => new UserspaceStage());
-ingressRecords(() => new UserspaceStage());
-resetRecords(() => new UserspaceStage());
+everyRecord(() => new UserspaceStage());

@@ -36,6 +36,7 @@ function flow(port: number): SfcflowKey {
     ifindex: 12,
     family: 1,
     protocol: 6,
+    visit: 0,
     address_a: address(10, 8, 0, 2),
     address_b: address(203, 0, 113, 9),
     port_a: port,

@@ -95,6 +95,24 @@ describe('chains that lead in a ring', () => {
   });
 });
 
+describe('a chain of more functions than a packet passes', () => {
+  const long = (count: number) => {
+    const functions = Array.from(
+      { length: count },
+      (_, n) => `    - {name: f${n}, namespace: f, podSelector: {matchLabels: {app: f${n}}}}`,
+    );
+    const head = 'apiVersion: networking.gke.io/v1\nkind: ServiceFunctionChain\nmetadata: {name: long}\nspec:\n  serviceFunctions:\n';
+    return `${head}${functions.join('\n')}\n`;
+  };
+
+  it('is told, and is no error', () => {
+    expect(told(validate(long(62)).problems)).toEqual([]);
+    expect(told(validate(long(255)).problems)).toEqual([
+      'warning a.yaml#1:5 ServiceFunctionChain/long spec.serviceFunctions: has 255 functions; a packet passes 62, then its NSH TTL ends and it is dropped (nsh-ttl)',
+    ]);
+  });
+});
+
 /** What is sent is told apart by the port. */
 const INGRESS = (port: number) => `{ports: [portNumber: {port: ${port}}]}\n  ingress: {ports: [allPorts: {}]}`;
 const EXCEPT = (prefix: string) => `{to: {ipBlock: {cidr: 10.0.0.0/8, except: [${prefix}]}}, ports: [allPorts: {}]}`;

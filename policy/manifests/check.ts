@@ -11,8 +11,23 @@ function warning(resource: string, path: string, message: string, hint: string):
   return { severity: 'warning', file: '', document: 0, line: 0, resource, path, message, hint };
 }
 
-/** Rings of chains. A selector without its chain is compiling's to report. */
+/** Functions that a packet passes: the NSH TTL begins at 63, each takes one, and none is sent on with 0 (RFC 8300 2.2). */
+export const MOST_PASSED = 62;
+
+function checkLengths(world: World): Problem[] {
+  return world.chains.flatMap(({ name, serviceFunctions: { length } }) => {
+    if (length <= MOST_PASSED) return [];
+    const message = `has ${length} functions; a packet passes ${MOST_PASSED}, then its NSH TTL ends and it is dropped (nsh-ttl)`;
+    return [warning(`ServiceFunctionChain/${name}`, 'spec.serviceFunctions', message, 'Shorten the chain.')];
+  });
+}
+
+/** Chains that are too long, and rings of chains. A selector without its chain is compiling's to report. */
 export function checkWorld(world: World): Problem[] {
+  return [...checkLengths(world), ...checkRings(world)];
+}
+
+function checkRings(world: World): Problem[] {
   return findRings(world).map(({ chains }) => {
     const message = `chains lead in a ring: ${[...chains, chains[0]].join(' -> ')}`;
     const hint = 'Packets would go round until their NSH TTL ends: let a selector leave out the pods of the chain before it.';

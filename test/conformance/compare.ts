@@ -2,7 +2,7 @@
 
 import { CAST, NAME_OF, type Name, type Outcome, type Stage } from '../../datapath/cast.js';
 import { ENDPOINT_FLAG, FAILURE_POLICY, PEER_FLAG, type SfcflowKey, type SfcflowValue } from '../../maps/index.js';
-import { ETHERNET, framed, isIpv6, spoiled, turned, unwrapped } from './packets.js';
+import { ETHERNET, framed, isIpv6, routed, spoiled, turned, unwrapped } from './packets.js';
 import { type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
 
 /** In what the datapaths may differ. */
@@ -46,8 +46,13 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
   const before = [kernel.totals(), userspace.totals()];
   let asked: Question | undefined;
   let last: OnItsWay | undefined;
+  const earlier: OnItsWay[] = [];
   let packets = 0;
   for (const [at, step] of story.entries()) {
+    if (step.do === 'back') {
+      last = earlier.at(-1 - step.by) ?? last;
+      continue;
+    }
     if (!isPacketStep(step)) {
       for (const stage of [kernel, userspace]) prepare(stage, step);
       continue;
@@ -61,6 +66,7 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
     const difference = firstDifference(ours, theirs);
     if (difference !== undefined) return { difference: { at, ...difference }, packets, counted: {} };
     last = ours.verdict === 'drop' ? undefined : { bytes: ours.bytes, at: next.at };
+    if (last !== undefined) earlier.push(last);
   }
   return { packets, ...comparedAtEnd({ kernel, userspace }, before, story.length) };
 }
@@ -84,7 +90,7 @@ function question(step: PacketStep, last: OnItsWay | undefined, asked: Question 
   if (step.do === 'packet') return { bytes: framed(step.packet), at: step.name, way: step.way };
   if (step.do === 'again') return asked && { ...asked, bytes: spoiled(asked.bytes, step.spoil) };
   if (last === undefined) return undefined;
-  if (step.do === 'forward') return { bytes: spoiled(last.bytes, step.spoil), at: last.at, way: 'sends' };
+  if (step.do === 'forward') return { bytes: spoiled(routed(last.bytes, step.hops), step.spoil), at: last.at, way: 'sends' };
   if (step.do === 'answer') return { bytes: spoiled(turned(last.bytes), step.spoil), at: last.at, way: 'sends' };
   if (step.do === 'outside') return { bytes: spoiled(turned(unwrapped(last.bytes)), step.spoil), at: step.name, way: 'receives' };
   const at = step.name ?? podAt(last.bytes) ?? last.at;
@@ -159,6 +165,7 @@ function prepare(stage: Stage, step: Preparation): void {
       stage.path(step.spi, step.si, step.backends, {
         failurePolicy: step.bypass ? FAILURE_POLICY.bypass : FAILURE_POLICY.drop,
         affinityTimeout: step.affinityTimeout ?? 0,
+        revisits: step.revisits ?? false,
         base: step.base,
       });
       return;

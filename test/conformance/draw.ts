@@ -373,6 +373,56 @@ const loss: fc.Arbitrary<readonly Step[]> = fc
     ];
   });
 
+/** How much a function lowers the TTL: as a router, mostly. */
+const lowering = fc.constantFrom(1, 1, 1, 1, 0, 2);
+
+/** A chain that has pods more than once, and packets of one flow in it at once: by chance alone that is rare. */
+const circuit: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    chain: fc.constantFrom<readonly Name[]>(
+      ['firewall', 'proxy', 'firewall'],
+      ['firewall', 'firewall'],
+      ['firewall', 'proxy', 'firewall', 'proxy', 'firewall'],
+      ['proxy', 'firewall', 'proxy', 'destination', 'firewall'],
+    ),
+    said: fc.constantFrom(true, true, true, true, false),
+    to: fc.constantFrom<Name>('server', 'destination'),
+    protocol: fc.constantFrom('tcp' as const, 'udp' as const, 'udp' as const),
+    sourcePort: port,
+    moves: fc.array(
+      fc.oneof(
+        or(8, fc.record({ do: doing('deliver') })),
+        or(
+          8,
+          lowering.map((hops): Step => ({ do: 'forward', hops })),
+        ),
+        or(2, fc.record({ do: doing('back'), by: fc.nat({ max: 6 }) })),
+        or(1, fc.record({ do: doing('answer') })),
+        or(2, fc.record({ do: doing('outside'), name: fc.constant('vpn' as const) })),
+        or(1, fc.record({ do: doing('evict'), name: fc.constant('firewall' as const) })),
+      ),
+      { maxLength: 30, size: 'max' },
+    ),
+    again: fc.nat({ max: 12 }),
+  })
+  .map(({ chain, said, to, protocol, sourcePort, moves, again }) => {
+    const first = { do: 'packet', name: 'vpn', way: 'sends', packet: { from: 'client', to, protocol, sourcePort } } as const;
+    const through = chain.flatMap((): Step[] => [{ do: 'deliver' }, { do: 'forward', hops: 1 }]);
+    return [
+      ...chain.map((name, position): Step => {
+        const revisits = said && chain.filter((other) => other === name).length > 1;
+        return { do: 'path', spi: 4, si: chain.length - position, backends: [name], revisits };
+      }),
+      { do: 'select', name: 'vpn', cidr: '0.0.0.0/0', protocol, port: 0, spi: 4, si: chain.length },
+      { do: 'pod', name: 'vpn', generation: 4, selects: 'both' },
+      first,
+      ...through,
+      ...moves.slice(0, again),
+      first,
+      ...moves.slice(again),
+    ];
+  });
+
 /** What a wrapped packet has when it comes by a longer way: another NSH TTL. */
 const another = fc.constantFrom(0x42, 0x82, 0xc2).map((value) => ({ spoil: [{ kind: 'byte' as const, at: 41, value }] }));
 
@@ -401,7 +451,7 @@ const traffic: fc.Arbitrary<Step> = fc.oneof(
   ),
   or(
     4,
-    spoils.map((changes) => ({ do: 'forward' as const, ...changes })),
+    fc.tuple(spoils, lowering).map(([changes, hops]) => ({ do: 'forward' as const, hops, ...changes })),
   ),
   or(
     3,
@@ -422,7 +472,16 @@ export const story: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
     fc.constantFrom<readonly Step[]>(...Array.from({ length: 4 }, () => [{ do: 'walkthrough' as const }]), []),
     fc.array(
-      fc.oneof(or(10, one(preparation)), or(1, rivals), or(2, comeback), or(2, journey), or(2, visit), or(1, loss), or(50, one(traffic))),
+      fc.oneof(
+        or(10, one(preparation)),
+        or(1, rivals),
+        or(2, comeback),
+        or(2, journey),
+        or(2, visit),
+        or(1, loss),
+        or(1, circuit),
+        or(50, one(traffic)),
+      ),
       {
         minLength: 1,
         maxLength: 60,

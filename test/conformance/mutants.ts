@@ -20,6 +20,8 @@ export interface Mutant {
   readonly name: string;
   /** In what it may differ first from the other datapath. */
   readonly differs: readonly Aspect[];
+  /** Of the shortest story that tells it, where that is a long one. */
+  readonly steps?: number;
   /** Below `datapath/kernel/bpf`. */
   readonly kernel: Break;
   /** Below `datapath/userspace`, compiled. */
@@ -74,6 +76,13 @@ export const MUTANTS: readonly Mutant[] = [
     differs: ['bytes'],
     kernel: { file: 'reset.h', is: 'bpf_ntohl(segment.sequence) + segment.length', becomes: 'bpf_ntohl(segment.sequence)' },
     userspace: { file: 'reset.js', is: '(segment.sequence + segment.length) | 0', becomes: 'segment.sequence' },
+  },
+  {
+    name: 'a packet leaves the position of its chain at which one arrived last',
+    differs: ['flows', 'bytes', 'verdict', 'counters'],
+    steps: 14, // a chain of three, and a packet through all of it
+    kernel: { file: 'visit.h', is: 'best & 0xff : latest', becomes: 'latest : latest' },
+    userspace: { file: 'pipeline.js', is: 'chosen = visit', becomes: 'chosen = latest' },
   },
 ];
 

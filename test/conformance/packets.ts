@@ -144,6 +144,16 @@ export function unwrapped(bytes: Uint8Array): Uint8Array {
   return isSteering ? Buffer.concat([bytes.subarray(0, ETHERNET), bytes.subarray(ETHERNET + 48)]) : bytes;
 }
 
+/** The IPv4 packet as a router sends it on, with so much less TTL, checksum and all; every other as it is. */
+export function routed(bytes: Uint8Array, hops = 0): Uint8Array {
+  if (hops === 0 || bytes.length < ETHERNET + IPV4 || isIpv6(bytes)) return bytes;
+  const out = Buffer.from(bytes);
+  out.writeUInt8((out.readUInt8(ETHERNET + 8) - hops) & 0xff, ETHERNET + 8);
+  out.writeUInt16BE(0, ETHERNET + 10);
+  out.writeUInt16BE(checksum(out.subarray(ETHERNET, ETHERNET + IPV4)), ETHERNET + 10);
+  return out;
+}
+
 const ICMP = 1;
 const ICMP_ECHO = 8;
 

@@ -164,6 +164,8 @@ export const STEPS = {
     bypass: Type.Optional(Type.Boolean()),
     /** Seconds for which a client keeps its instance; none without it. */
     affinityTimeout: Type.Optional(number(86_400)),
+    /** A pod of it has another position of the chain too. */
+    revisits: Type.Optional(Type.Boolean()),
     /** The path's slots begin here, where nothing may be. */
     base: Type.Optional(Type.Integer({ minimum: MAPS.sfcbackend.capacity, maximum: 0xffff_ffff })),
   }),
@@ -181,10 +183,12 @@ export const STEPS = {
   again: step('again', { spoil: spoils }),
   /** The last packet arrives: at the pod that it is addressed to, or at another. */
   deliver: step('deliver', { name: Type.Optional(name), spoil: spoils }),
-  /** The pod that has it sends it on, as a function does. */
-  forward: step('forward', { spoil: spoils }),
+  /** The pod that has it sends it on, as a function does; as a router does, with so much less TTL. */
+  forward: step('forward', { spoil: spoils, hops: Type.Optional(number(8)) }),
   /** The pod that has it answers it. */
   answer: step('answer', { spoil: spoils }),
+  /** A packet that came earlier, counted back from the last, has been inside a pod meanwhile and is on its way again. */
+  back: step('back', { by: number(15) }),
   /** Its destination outside answers it; the answer comes to a pod by the plain way. */
   outside: step('outside', { name, spoil: spoils }),
 } as const;
@@ -196,7 +200,7 @@ export const isStep = (value: unknown): value is Step => {
 };
 export type StepOf<Do extends Step['do']> = Extract<Step, { readonly do: Do }>;
 export type PacketStep = StepOf<'packet' | 'again' | 'deliver' | 'forward' | 'answer' | 'outside'>;
-export type Preparation = Exclude<Step, PacketStep>;
+export type Preparation = Exclude<Step, PacketStep | StepOf<'back'>>;
 export type Way = StepOf<'packet'>['way'];
 
 /** The walkthrough's world, and a chain of two: most stories begin in it. */

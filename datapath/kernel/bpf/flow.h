@@ -29,7 +29,8 @@ static __always_inline bool flow_key(struct sfcflow_key *key, __u32 ifindex, con
 	key->ifindex = ifindex;
 	key->family = packet->family;
 	key->protocol = packet->protocol;
-	key->pad[0] = key->pad[1] = 0;
+	key->visit = 0;
+	key->pad[0] = 0;
 	if (a_to_b) {
 		*(struct address *)key->address_a = packet->source;
 		*(struct address *)key->address_b = packet->destination;

@@ -4,7 +4,7 @@
 #include <linux/types.h>
 
 /* Part of the pin path: state pinned by another layout is never opened by mistake. */
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 
 /* Bits before the address in an LPM key; they always match in full. */
 #define SELECT_STATIC_BITS 64
@@ -33,6 +33,7 @@
 #define ENDPOINT_INGRESS_SHIFT 4
 
 #define PATH_FLAG_AFFINITY 1
+#define PATH_FLAG_REVISITS 2
 
 #define FAILURE_POLICY_DROP 0
 #define FAILURE_POLICY_BYPASS 1
@@ -50,6 +51,9 @@
 #define FLOW_FLAG_PREVIOUS_HOP 4
 #define FLOW_FLAG_RESOLVED 8
 #define FLOW_FLAG_RESET 16
+#define FLOW_FLAG_REVISITED 32
+
+#define VISITS_MAX 63
 
 #define TCP_STATE_ESTABLISHED 0
 #define TCP_STATE_HANDSHAKE 1
@@ -140,7 +144,7 @@ _Static_assert(__builtin_offsetof(struct sfcpath_key, path) == 0, "sfcpath_key.p
 struct sfcpath_value {
 	__u8 service_address[16]; /* the function's ClusterIP */
 	__u8 family;              /* family of service_address */
-	__u8 flags;               /* bit 0 = client address affinity */
+	__u8 flags;               /* bit 0 = client address affinity, 1 = a pod also has another position of the chain */
 	__u8 failure_policy;      /* 0 = drop, 1 = bypass, 2 = reject */
 	__u8 pad[1];              /* zero */
 	__u32 affinity_timeout;   /* seconds */
@@ -204,7 +208,8 @@ struct sfcflow_key {
 	__u32 ifindex;      /* host side of the pod's interface: known without a look-up, and never reused while the node is up */
 	__u8 family;        /* family of both addresses */
 	__u8 protocol;      /* IP protocol number */
-	__u8 pad[2];        /* zero */
+	__u8 visit;         /* 0; 1, 2, … = at another position of its chain that the same pod has too */
+	__u8 pad[1];        /* zero */
 	__u8 address_a[16]; /* the lower of the two (address, port) pairs, compared as bytes */
 	__u8 address_b[16]; /* the higher one */
 	__be16 port_a;      /* port that belongs to address_a */
@@ -214,7 +219,8 @@ _Static_assert(sizeof(struct sfcflow_key) == 44, "sfcflow_key is 44 bytes");
 _Static_assert(__builtin_offsetof(struct sfcflow_key, ifindex) == 0, "sfcflow_key.ifindex stands at 0");
 _Static_assert(__builtin_offsetof(struct sfcflow_key, family) == 4, "sfcflow_key.family stands at 4");
 _Static_assert(__builtin_offsetof(struct sfcflow_key, protocol) == 5, "sfcflow_key.protocol stands at 5");
-_Static_assert(__builtin_offsetof(struct sfcflow_key, pad) == 6, "sfcflow_key.pad stands at 6");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, visit) == 6, "sfcflow_key.visit stands at 6");
+_Static_assert(__builtin_offsetof(struct sfcflow_key, pad) == 7, "sfcflow_key.pad stands at 7");
 _Static_assert(__builtin_offsetof(struct sfcflow_key, address_a) == 8, "sfcflow_key.address_a stands at 8");
 _Static_assert(__builtin_offsetof(struct sfcflow_key, address_b) == 24, "sfcflow_key.address_b stands at 24");
 _Static_assert(__builtin_offsetof(struct sfcflow_key, port_a) == 40, "sfcflow_key.port_a stands at 40");
@@ -228,7 +234,7 @@ struct sfcflow_value {
 	__u8 local[16];                   /* the endpoint's own address of the outer family: outer source of what it sends */
 	__u16 endpoint;                   /* endpoint id */
 	__u8 role;                        /* 1 = source, 2 = function, 3 = destination, 4 = inbound, 5 = ingress, 6 = outbound */
-	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset */
+	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset, 5 = there are other visits */
 	__u8 previous_family;             /* family of previous_hop */
 	__u8 next_family;                 /* family of next_hop */
 	__u8 ttl;                         /* NSH TTL of the last forward packet on arrival; 64 at a source */
@@ -238,7 +244,9 @@ struct sfcflow_value {
 	__u64 last_seen;                  /* coarse monotonic clock, ns */
 	__u32 last_tick;                  /* jiffies of last_seen, low 32 bits: the clock is read once a tick, not once a packet */
 	__u8 local_family;                /* family of local */
-	__u8 pad[3];                      /* zero */
+	__u8 arrival_ttl;                 /* inner TTL of a forward packet on arrival: of the last one where there are other visits, else of the first */
+	__u8 reply_ttl;                   /* the same of the last reply; kept only where there are other visits */
+	__u8 latest;                      /* of visit 0: the visit at which a packet arrived last */
 	__u64 packets;                    /* forward packets */
 	__u64 bytes;                      /* forward bytes, inner IP length */
 	__u64 reply_packets;              /* reply packets */
@@ -272,7 +280,9 @@ _Static_assert(__builtin_offsetof(struct sfcflow_value, epoch) == 68, "sfcflow_v
 _Static_assert(__builtin_offsetof(struct sfcflow_value, last_seen) == 72, "sfcflow_value.last_seen stands at 72");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, last_tick) == 80, "sfcflow_value.last_tick stands at 80");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, local_family) == 84, "sfcflow_value.local_family stands at 84");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, pad) == 85, "sfcflow_value.pad stands at 85");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, arrival_ttl) == 85, "sfcflow_value.arrival_ttl stands at 85");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_ttl) == 86, "sfcflow_value.reply_ttl stands at 86");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, latest) == 87, "sfcflow_value.latest stands at 87");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, packets) == 88, "sfcflow_value.packets stands at 88");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, bytes) == 96, "sfcflow_value.bytes stands at 96");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, reply_packets) == 104, "sfcflow_value.reply_packets stands at 104");

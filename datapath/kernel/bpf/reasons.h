@@ -22,7 +22,7 @@ enum reason {
 	REASON_SPOOFED_ENCAP = 32, /* dropped: UDP to the steering port sent by a pod: only the datapath encapsulates */
 	REASON_NO_BACKEND = 33, /* dropped: the selected path has no ready function */
 	REASON_UNKNOWN_PATH = 34, /* dropped: the selected path is not in sfcpath */
-	REASON_NSH_TTL = 35, /* dropped: the NSH TTL reached 0: a ring of chains */
+	REASON_NSH_TTL = 35, /* dropped: the NSH TTL reached 0: a ring of chains, or more functions than a packet passes (62) */
 	REASON_NOT_A_PEER = 36, /* dropped: encapsulated packet whose outer source is no peer */
 	REASON_OUTER_MALFORMED = 37, /* dropped: outer IP or UDP header is short, has options, or contradicts the packet length */
 	REASON_GENEVE_VERSION = 38, /* dropped: Geneve version other than 0 */

@@ -15,6 +15,7 @@
 #include "metrics.h"
 #include "reset.h"
 #include "steer.h"
+#include "visit.h"
 
 static __always_inline struct endpoint_value *find_endpoint(struct __sk_buff *skb)
 {
@@ -194,6 +195,8 @@ int from_pod(struct __sk_buff *skb)
 	flow = bpf_map_lookup_elem(&sfcflow, &key);
 	if (!flow)
 		return from_pod_unknown(skb, &packet, &key, a_to_b, flow, NULL);
+	if (flow->flags & FLOW_FLAG_REVISITED)
+		flow = visit_of_departure(skb, &key, flow, a_to_b);
 
 	forward = is_forward(flow, a_to_b);
 	/* Another connection on the ports of one that is over: a flow of its own. */
@@ -431,9 +434,13 @@ static __always_inline bool trusted(const struct envelope *envelope)
 	return value && (value->flags & PEER_FLAG_TRUSTED);
 }
 
-/* Remembers where a forward packet came from: the way back for its replies. */
-static __always_inline void record_arrival(const struct sfcflow_key *key, bool a_to_b, const struct envelope *envelope,
-                                           const struct packet *inner, const struct endpoint_value *target, __u8 role)
+/*
+ * Remembers where a forward packet came from: the way back for its replies. `first` is the entry of visit 0,
+ * `key` that of the visit that the packet is at should it have several.
+ */
+static __always_inline void record_arrival(struct __sk_buff *skb, struct sfcflow_key *key, bool a_to_b, const struct envelope *envelope,
+                                           const struct packet *inner, const struct endpoint_value *target, __u8 role,
+                                           struct sfcflow_value *first)
 {
 	struct sfcflow_value *flow = new_flow();
 
@@ -448,19 +455,20 @@ static __always_inline void record_arrival(const struct sfcflow_key *key, bool a
 	flow->tcp_state = tcp_first_state(inner->tcp_flags);
 	flow->endpoint = target->id;
 	flow->last_seen = bpf_ktime_get_coarse_ns();
+	flow->arrival_ttl = ttl_of(skb);
+	if (first && is_another_visit(first, envelope->path, a_to_b)) {
+		if (!(first->flags & FLOW_FLAG_REVISITED))
+			key->visit = 1;
+		first->flags |= FLOW_FLAG_REVISITED;
+		first->latest = key->visit;
+	} else {
+		key->visit = 0;
+		if (first && first->path == envelope->path) /* from another hop */
+			flow->flags |= first->flags & FLOW_FLAG_REVISITED;
+	}
 	*(struct address *)flow->previous_hop = envelope->source;
 	*(__be32 *)flow->local = *(__be32 *)target->ipv4;
 	bpf_map_update_elem(&sfcflow, key, flow, BPF_ANY);
-}
-
-/*
- * Is this a reply on its way to the end of the chain, from which it shall go back? It carries the service
- * index that a destination's replies carry, 0, and comes from the hop nearer to the source.
- */
-static __always_inline bool is_returning(const struct sfcflow_value *flow, const struct envelope *envelope, bool a_to_b)
-{
-	return envelope->reply && !(envelope->path & bpf_htonl(0xff)) && flow->role == FLOW_ROLE_FUNCTION && !is_forward(flow, a_to_b) &&
-	       same_address(&envelope->source, flow->previous_hop) && !((envelope->path ^ flow->path) & bpf_htonl(0xffffff00));
 }
 
 /* Does another function follow on the flow's way, in this chain or one that it joins? */
@@ -516,7 +524,7 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer
 	struct envelope envelope;
 	struct packet inner = {};
 	struct sfcflow_key key;
-	struct sfcflow_value *flow = NULL;
+	struct sfcflow_value *first = NULL, *flow = NULL;
 	enum parse_result parsed = PARSE_UNTRACKED;
 	enum reason reason = 0;
 	bool a_to_b = false, known = false, settled, comes_back = false, has_ports;
@@ -539,7 +547,9 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer
 	has_ports = parsed == PARSE_OK && inner.fragment == FRAGMENT_NONE;
 	if (has_ports) {
 		a_to_b = flow_key(&key, skb->ifindex, &inner);
-		flow = bpf_map_lookup_elem(&sfcflow, &key);
+		first = flow = bpf_map_lookup_elem(&sfcflow, &key);
+		if (first && (first->flags & FLOW_FLAG_REVISITED))
+			flow = visit_of_arrival(&key, &envelope, a_to_b);
 	}
 	if (flow && outer->destination.word[0] == *(__be32 *)flow->local) {
 		if (is_returning(flow, &envelope, a_to_b)) {
@@ -589,9 +599,11 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer
 	}
 	if (known)
 		flow_track(flow, !envelope.reply, &inner);
+	if (known && first && (first->flags & FLOW_FLAG_REVISITED))
+		note_arrival(skb, first, flow, key.visit, envelope.reply);
 	if (has_ports && !envelope.reply) {
 		if (!known && target)
-			record_arrival(&key, a_to_b, &envelope, &inner, target, role);
+			record_arrival(skb, &key, a_to_b, &envelope, &inner, target, role, first);
 		else if (flow && flow->ttl != envelope.ttl)
 			flow->ttl = envelope.ttl;
 	} else if (known && flow->role == FLOW_ROLE_SOURCE) {

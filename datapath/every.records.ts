@@ -1,0 +1,77 @@
+/** All packet records, for a datapath to be held to; and that they reach every verdict. */
+
+import { afterAll, describe, expect, it } from 'vitest';
+import { DIRECTION, REASONS, type ReasonName } from '../maps/index.js';
+import { affinityRecords } from './affinity.records.js';
+import type { Stage } from './cast.js';
+import { chainRecords } from './chains.records.js';
+import { ingressRecords } from './ingress.records.js';
+import { replyRecords } from './reply.records.js';
+import { resetRecords } from './reset.records.js';
+import { selectionRecords } from './selection.records.js';
+import { steeringRecords } from './steering.records.js';
+import { tcpRecords } from './tcp.records.js';
+import { visitRecords } from './visits.records.js';
+
+const RECORDS: Readonly<Record<string, (open: () => Stage) => void>> = {
+  steering: steeringRecords,
+  tcp: tcpRecords,
+  replies: replyRecords,
+  affinity: affinityRecords,
+  selection: selectionRecords,
+  ingress: ingressRecords,
+  reset: resetRecords,
+  visits: visitRecords,
+  chains: chainRecords,
+};
+
+/** Verdicts that no packet on a stage meets, and why. */
+const UNREACHED: Readonly<Partial<Record<ReasonName, string>>> = {
+  'encap-failed': 'the kernel refuses room for outer headers only when it is out of memory',
+  'too-big': 'it takes a link that is too small: datapath/kernel/routes.root.test.ts',
+  overrun: 'it takes a queue that is full: test/userspace.root.test.ts',
+  'io-failed': 'it takes a device that refuses a packet',
+};
+
+/** Declares every record's tests for the datapath that `open` puts on stage. */
+export function everyRecord(open: () => Stage): void {
+  /** Slots of `metrics` that anything was counted in. */
+  const counted = new Set<number>();
+
+  for (const [name, records] of Object.entries(RECORDS)) {
+    describe(name, () => {
+      let stage: Stage | undefined;
+      records(() => {
+        stage = open();
+        return stage;
+      });
+      // Before the records close it: what is declared last is done first.
+      afterAll(() => {
+        for (const slot of stage?.totals().keys() ?? []) counted.add(slot);
+      });
+    });
+  }
+
+  describe('of all verdicts', () => {
+    const slotsOf = (number: number) => Object.values(DIRECTION).map((direction) => number * 2 + direction);
+
+    it.each(REASONS.filter(({ name }) => UNREACHED[name] === undefined))('$name is met by some packet of the records', ({ number }) => {
+      expect(slotsOf(number).some((slot) => counted.has(slot))).toBe(true);
+    });
+
+    it.each(Object.entries(UNREACHED))('%s is not: %s', (name) => {
+      const reason = REASONS.find((one) => one.name === name);
+      expect(slotsOf(reason?.number ?? 0).some((slot) => counted.has(slot))).toBe(false);
+    });
+
+    it('each is counted by the programs that are said to count it', () => {
+      const others = REASONS.flatMap(({ number, name, countedBy }) =>
+        (countedBy === 'from-pod' && counted.has(number * 2 + DIRECTION.toPod)) ||
+        (countedBy === 'to-pod' && counted.has(number * 2 + DIRECTION.fromPod))
+          ? [name]
+          : [],
+      );
+      expect(others).toEqual([]);
+    });
+  });
+}
