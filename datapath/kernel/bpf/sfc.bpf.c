@@ -145,8 +145,11 @@ int from_pod(struct __sk_buff *skb)
 
 	forward = is_forward(flow, a_to_b);
 	/* Another connection on the ports of one that is over: a flow of its own. */
-	if (forward && flow->role == FLOW_ROLE_SOURCE && tcp_is_over(flow->tcp_state) && tcp_is_opening(packet.tcp_flags))
+	if (forward && flow->role == FLOW_ROLE_SOURCE && tcp_is_over(flow->tcp_state) && tcp_is_opening(packet.tcp_flags)) {
+		if (flow->flags & FLOW_FLAG_RESET) /* it may be one that nothing steers: the mark is not for it */
+			bpf_map_delete_elem(&sfcflow, &key);
 		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL);
+	}
 	flow_track(flow, forward, &packet);
 	if (!forward) {
 		/* A reply: back to where the forward packets came from. What came in plain goes out plain. */
