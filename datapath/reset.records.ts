@@ -7,7 +7,7 @@
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FLOW_FLAG, TCP_STATE } from '../maps/index.js';
+import { FAILURE_POLICY, FLOW_FLAG, TCP_STATE } from '../maps/index.js';
 import { CAST, checksum, frame, type Segment, type Stage, tunnelOf } from './cast.js';
 
 const [FIN, SYN, RST, PSH, ACK] = [0x01, 0x02, 0x04, 0x08, 0x10];
@@ -171,6 +171,18 @@ export function resetRecords(open: () => Stage): void {
       expect(out.answer).toBeUndefined();
       expect(flows()).toMatchObject([{ tcp_state: TCP_STATE.handshake, packets: 1 }]);
       expect(stage.send(sends({ tcpFlags: ACK })).counted).toEqual({ 'steered-source': 1 });
+    });
+
+    it.each<[string, () => void, Record<string, number>]>([
+      ['that nothing selects', () => stage.unselects('vpn', { protocol: 6 }), {}],
+      ['that bypasses its chain', () => stage.path(1, 1, [], { failurePolicy: FAILURE_POLICY.bypass }), { bypassed: 1 }],
+    ])('%s begins a connection of its own, which is not reset', (_, change, counted) => {
+      lost();
+      stage.send(sends({ tcpFlags: ACK }));
+      change();
+      for (const tcpFlags of [SYN, ACK]) expect(stage.send(sends({ tcpFlags }))).toMatchObject({ verdict: 'pass', counted });
+      expect(stage.receive(answers({ tcpFlags: ACK }))).toMatchObject({ verdict: 'pass', counted: {} });
+      expect(flows()).toEqual([]);
     });
 
     it('that is sent again, because its instance went before it was answered, is refused', () => {

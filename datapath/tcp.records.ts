@@ -119,6 +119,14 @@ export function tcpRecords(open: () => Stage): void {
       }
     });
 
+    it('that begins anew, and that nothing selects any more, is the pod’s, and so are its answers', () => {
+      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1, { protocol: 6 });
+      for (const flags of [SYN, RST]) stage.send(sends(flags));
+      stage.unselects('vpn', { protocol: 6 });
+      expect(stage.send(sends(SYN))).toMatchObject({ verdict: 'pass', counted: {} });
+      expect(stage.receive(answers(SYN | ACK))).toMatchObject({ verdict: 'pass', counted: {} });
+    });
+
     it('that begins anew is placed anew, and its counters begin at nothing', () => {
       stage.pod('vpn', { selects: true }).selects('vpn', 1, 1, { protocol: 6 });
       stage.send(sends(SYN));

@@ -1,7 +1,7 @@
 /** The steady path allocates nothing: established packets, both ways, and packets that nothing selects. */
 
 import { describe, expect, it } from 'vitest';
-import { createMemoryStore, ENDPOINT_FLAG, typedMaps } from '../../maps/index.js';
+import { createMemoryStore, ENDPOINT_FLAG, FLOW_FLAG, typedMaps } from '../../maps/index.js';
 import { bytesOf, CAST, frame } from '../cast.js';
 import { OVERHEAD, Pipeline, VERDICT } from './index.js';
 
@@ -9,7 +9,7 @@ const VPN = 7;
 const FIREWALL = 8;
 const PACKETS = 20_000;
 
-function node() {
+function node(protocol = 17) {
   const store = createMemoryStore({ sfcflow: 1024 });
   const maps = typedMaps(store);
   const flags = ENDPOINT_FLAG.ipv4 | ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts;
@@ -20,12 +20,12 @@ function node() {
   maps.sfcbackend.set({ slot: 0 }, { address: bytesOf(CAST.firewall), family: 1 });
   const path = { service_address: bytesOf('10.96.0.1'), family: 1, flags: 0, failure_policy: 0, affinity_timeout: 0 };
   maps.sfcpath.set({ path: 0x101 }, { ...path, backend_base: 0, backend_slots: 1 });
-  const key = { prefix_len: 64 + 24, endpoint: 1, family: 1, flags: 1, port: 0, protocol: 17, address: bytesOf('203.0.113.0') };
+  const key = { prefix_len: 64 + 24, endpoint: 1, family: 1, flags: 1, port: 0, protocol, address: bytesOf('203.0.113.0') };
   maps.sfcselect.set(key, { cidr_prefix_len: 24, last_port: 0, path: 0x101 });
   const pipeline = new Pipeline(store, { port: 7081 });
   // Past 2^31: numbers that do not fit a small integer are where allocations hide.
   pipeline.setClock(5_000_000_000_000);
-  return pipeline;
+  return { pipeline, maps };
 }
 
 /** A buffer with room in front, and the packet that a frame holds behind it. */
@@ -54,7 +54,7 @@ describe('the steady path', () => {
   const other = inBuffer(frame({ from: CAST.client, to: '198.51.100.1' }));
 
   it('allocates nothing for an established packet that is wrapped', () => {
-    const pipeline = node();
+    const { pipeline } = node();
     const one = () => pipeline.fromPod(VPN, request.view, OVERHEAD, request.length);
     expect(one()).toBe(VERDICT.pass);
     expect(pipeline.start).toBe(0);
@@ -62,7 +62,7 @@ describe('the steady path', () => {
   });
 
   it('allocates nothing for an established packet that is unwrapped', () => {
-    const pipeline = node();
+    const { pipeline } = node();
     pipeline.fromPod(VPN, request.view, OVERHEAD, request.length);
     const length = request.length + OVERHEAD;
     const one = () => pipeline.toPod(FIREWALL, request.view, 0, length);
@@ -72,10 +72,30 @@ describe('the steady path', () => {
   });
 
   it('allocates nothing for a packet that nothing selects', () => {
-    const pipeline = node();
+    const { pipeline } = node();
     const one = () => pipeline.fromPod(VPN, other.view, OVERHEAD, other.length);
     expect(one()).toBe(VERDICT.pass);
     expect(pipeline.start).toBe(OVERHEAD);
+    expect(bytesAPacket(one)).toBeLessThan(1);
+  });
+
+  it('allocates nothing for a packet whose connection is reset, nor for the answer', () => {
+    const { pipeline, maps } = node(6);
+    const segment = inBuffer(
+      frame({ from: CAST.client, to: CAST.server, protocol: 'tcp', sequence: 0xfffffff0, acknowledgement: 0x80000000 }),
+    );
+    const bytes = new Uint8Array(segment.view.buffer);
+    const before = bytes.slice();
+    pipeline.fromPod(VPN, segment.view, OVERHEAD, segment.length);
+    const [[key, flow] = []] = maps.sfcflow.entries();
+    if (key === undefined || flow === undefined) throw new Error('no flow');
+    maps.sfcflow.set(key, { ...flow, flags: (flow.flags & ~FLOW_FLAG.resolved) | FLOW_FLAG.reset });
+    const one = () => {
+      bytes.set(before);
+      return pipeline.fromPod(VPN, segment.view, OVERHEAD, segment.length);
+    };
+    expect(one()).toBe(VERDICT.pass);
+    expect(pipeline.answers).toBe(true);
     expect(bytesAPacket(one)).toBeLessThan(1);
   });
 

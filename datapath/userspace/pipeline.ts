@@ -126,8 +126,10 @@ export class Pipeline {
     const role = flows.role(flow);
     if ((packet.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) {
       // Another connection on the ports of one that is over: a flow of its own.
-      if (forward && role === FLOW_ROLE.source && isOver(flows.tcpState(flow)) && isOpening(packet.tcpFlags))
-        return this.#unknown(flow, false);
+      if (forward && role === FLOW_ROLE.source && isOver(flows.tcpState(flow)) && isOpening(packet.tcpFlags)) {
+        flows.remove(flow); // it may be one that nothing steers
+        return this.#unknown(NONE, false);
+      }
       flows.track(flow, forward, packet.tcpFlags);
     }
     if (!forward) {

@@ -200,8 +200,10 @@ int from_pod(struct __sk_buff *skb)
 
 	forward = is_forward(flow, a_to_b);
 	/* Another connection on the ports of one that is over: a flow of its own. */
-	if (forward && flow->role == FLOW_ROLE_SOURCE && tcp_is_over(flow->tcp_state) && tcp_is_opening(packet.tcp_flags))
-		return from_pod_unknown(skb, &packet, &key, a_to_b, flow, NULL);
+	if (forward && flow->role == FLOW_ROLE_SOURCE && tcp_is_over(flow->tcp_state) && tcp_is_opening(packet.tcp_flags)) {
+		bpf_map_delete_elem(&sfcflow, &key); /* it may be one that nothing steers */
+		return from_pod_unknown(skb, &packet, &key, a_to_b, NULL, NULL);
+	}
 	flow_track(flow, forward, &packet);
 	if (!forward) {
 		/* A reply: back to where the forward packets came from. What came in plain goes out plain. */
