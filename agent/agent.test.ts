@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AttachedInterface, Datapath } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { parseAddress, parseCidr } from '../geneve/index.js';
-import { createMemoryStore, EMPTY_FLOW, FLOW_FLAG, type MapStore, typedMaps } from '../maps/index.js';
+import { createMemoryStore, EMPTY_FLOW, FLOW_FLAG, type MapStore, PATH_FLAG, typedMaps } from '../maps/index.js';
 import { type Chain, EMPTY_WORLD, type Pod, SELECT_EVERYTHING, type Selector, type World } from '../policy/index.js';
 import { Agent } from './agent.js';
 import { type Allocations, allocate, emptyState } from './allocation/index.js';
@@ -219,6 +219,24 @@ describe('the agent', () => {
     expect(agent.selectors()[0]).toMatchObject({ name: 'vpn-to-firewall', pods: ['vpn/vpn'], entries: 2 });
     expect(agent.endpoints()[0]).toMatchObject({ pod: 'vpn/vpn', interface: 'veth-vpn', ifindex: 7, attached: 'tcx', problem: '' });
     expect(agent.services()[0]).toMatchObject({ namespace: 'firewall', clusterIP: '10.96.0.2', chain: 'firewall', port: '7081/UDP' });
+  });
+
+  it('programs and lists a chain of 255 functions, and marks positions that share their pods', async () => {
+    const { start, tell, maps } = cluster();
+    const agent = start();
+    const serviceFunctions = Array.from({ length: 255 }, (_, position) => {
+      const namespace = position % 2 === 0 ? 'firewall' : 'proxy';
+      return { name: `${namespace}-${position}`, namespace, podSelector: labelled(namespace), weights: [] };
+    });
+    tell(agent, { ...walkthrough, chains: [{ ...chain('firewall'), affinityTimeout: undefined, serviceFunctions }], selectors: [] });
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    const [long] = agent.chains();
+    expect(long?.conditions.map(({ type, status }) => `${type}=${status}`)).toEqual(['Accepted=True', 'Programmed=True', 'Ready=True']);
+    expect(long?.serviceFunctions.map(({ path }) => path)).toEqual(Array.from({ length: 255 }, (_, n) => `(1, ${255 - n})`));
+    const paths = [...maps.sfcpath.entries()]
+      .map(([{ path }, { flags }]) => [path, flags])
+      .sort(([one], [other]) => (one ?? 0) - (other ?? 0));
+    expect(paths).toEqual(Array.from({ length: 255 }, (_, n) => [256 + n + 1, PATH_FLAG.revisits]));
   });
 
   it('says which instances take new flows from here, and where it has to go further than the chain prefers', async () => {
