@@ -157,6 +157,9 @@ function selectKey(name: Name, { cidr: [address, length] = ['0.0.0.0', 0], proto
   };
 }
 
+/** Roles of flows that send to an instance. */
+const LOSING: ReadonlySet<number> = new Set([FLOW_ROLE.source, FLOW_ROLE.function, FLOW_ROLE.ingress]);
+
 /** A slot of a table of backends: a pod, nobody, or an IPv6 address. */
 export type Backend = Name | 'nobody' | 'foreign';
 
@@ -255,8 +258,7 @@ export abstract class Stage {
     const ifindex = this.interfaceOf(name);
     const { nextHop, resolved, reset } = FLOW_FLAG;
     const lost = [...this.maps.sfcflow.entries()].filter(
-      ([key, flow]) =>
-        key.ifindex === ifindex && key.protocol === PROTOCOL.tcp && flow.role === FLOW_ROLE.source && (flow.flags & nextHop) !== 0,
+      ([key, flow]) => key.ifindex === ifindex && key.protocol === PROTOCOL.tcp && LOSING.has(flow.role) && (flow.flags & nextHop) !== 0,
     );
     this.maps.sfcflow.setMany(lost.map(([key, flow]) => [key, { ...flow, flags: (flow.flags & ~resolved) | reset }]));
     return this;

@@ -7,7 +7,7 @@
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FAILURE_POLICY, FLOW_FLAG, TCP_STATE } from '../maps/index.js';
+import { ENDPOINT_FLAG, FAILURE_POLICY, FLOW_FLAG, TCP_STATE } from '../maps/index.js';
 import { CAST, checksum, frame, type Segment, type Stage, tunnelOf } from './cast.js';
 
 const [FIN, SYN, RST, PSH, ACK] = [0x01, 0x02, 0x04, 0x08, 0x10];
@@ -158,6 +158,56 @@ export function resetRecords(open: () => Stage): void {
       lost();
       stage.unselects('vpn', { protocol: 6 }).pod('vpn', { selects: true, generation: 2 });
       expect(stage.send(sends({ tcpFlags: ACK })).counted).toEqual({ 'instance-lost': 1 });
+    });
+  });
+
+  describe('of a chain whose second function is lost', () => {
+    /** The firewall has sent the connection on to a proxy, which goes. */
+    function lostBehind(): void {
+      stage
+        .path(3, 2, ['firewall'])
+        .path(3, 1, ['proxy'])
+        .pod('firewall')
+        .pod('vpn', { selects: true })
+        .selects('vpn', 3, 2, { protocol: 6 });
+      for (const tcpFlags of [SYN, ACK]) {
+        const { frame: wrapped } = stage.as('vpn').send(sends({ tcpFlags }));
+        stage.as('firewall').receive(wrapped);
+        stage.send(sends({ tcpFlags }));
+      }
+      stage.lose('firewall');
+    }
+
+    it('the first one’s node tells both ends, the near one through the function', () => {
+      lostBehind();
+      const out = stage.as('firewall').send(sends({ tcpFlags: ACK, sequence: 5, acknowledgement: 7 }));
+      expect(out).toMatchObject({ verdict: 'pass', counted: { 'instance-lost': 1 } });
+      expect(resetOf(out.frame)).toMatchObject({ from: client, to: server, flags: RST | ACK, sequence: 5 });
+      expect(resetOf(out.answer ?? Buffer.alloc(0))).toMatchObject({ from: server, to: client, flags: RST, sequence: 7 });
+      expect(tunnelOf(stage.send(answers({ tcpFlags: RST })).frame)).toMatchObject({ from: CAST.firewall, to: CAST.vpn, reply: true });
+    });
+
+    it('another connection on its ports goes to another instance', () => {
+      lostBehind();
+      stage.as('firewall').send(sends({ tcpFlags: RST }));
+      stage.path(3, 1, ['destination']);
+      const { frame: wrapped } = stage.as('vpn').send(sends({ tcpFlags: SYN }));
+      stage.as('firewall').receive(wrapped);
+      expect(tunnelOf(stage.send(sends({ tcpFlags: SYN })).frame)).toMatchObject({ to: CAST.destination, spi: 3, si: 1 });
+    });
+  });
+
+  describe('of what a pod’s ingress takes', () => {
+    it('tells both ends: the pod plainly, who asked by an answer', () => {
+      stage.pod('destination', { ingress: ENDPOINT_FLAG.selectsAllPorts }).selects('destination', 1, 1, { protocol: 6, ingress: true });
+      const request = (segment: Partial<Segment>) => frame({ from: CAST.server, to: CAST.destination, protocol: 'tcp', ...segment });
+      for (const tcpFlags of [SYN, ACK]) stage.receive(request({ tcpFlags }));
+      stage.lose('destination');
+      const out = stage.receive(request({ tcpFlags: ACK, sequence: 5, acknowledgement: 7 }));
+      expect(out).toMatchObject({ verdict: 'pass', counted: { 'instance-lost': 1 } });
+      expect(resetOf(out.frame)).toMatchObject({ to: `${CAST.destination}:80`, flags: RST | ACK, sequence: 5 });
+      expect(resetOf(out.answer ?? Buffer.alloc(0))).toMatchObject({ from: `${CAST.destination}:80`, flags: RST, sequence: 7 });
+      expect(tunnelOf(stage.receive(request({ tcpFlags: SYN })).frame)).toMatchObject({ to: CAST.firewall, spi: 1 });
     });
   });
 

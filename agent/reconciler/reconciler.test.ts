@@ -281,13 +281,14 @@ describe('the sweep', () => {
 
   it('marks TCP source flows of a gone instance where the chain resets them, once, and moves the others', () => {
     const { maps, reconciler, time } = running();
-    const [tcp, udp, function_] = [flowKey(7, 1), { ...flowKey(7, 2), protocol: 17 }, flowKey(7, 3)];
+    const [tcp, udp, function_, ingress] = [flowKey(7, 1), { ...flowKey(7, 2), protocol: 17 }, flowKey(7, 3), flowKey(7, 4)];
     const lost = flow(FLOW_ROLE.source, '10.2.0.1', DECIDED);
     maps.sfcflow.set(tcp, lost);
     maps.sfcflow.set(udp, lost);
     maps.sfcflow.set(function_, { ...lost, role: FLOW_ROLE.function });
+    maps.sfcflow.set(ingress, { ...lost, role: FLOW_ROLE.ingress });
     const target = story({ ...usual, paths: { 1: ['10.2.0.2'] }, onInstanceLoss: 'Reset' });
-    expect(reconciler.reconcile(target).swept).toEqual({ deleted: 1, reopened: 1, reset: 1, clients: 0 });
+    expect(reconciler.reconcile(target).swept).toEqual({ deleted: 1, reopened: 0, reset: 3, clients: 0 });
     // Not resolved: the next packet leaves the straight way, and there the mark is found. Where the flow went is kept.
     const marked = { ...lost, flags: FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.reset };
     expect(maps.sfcflow.get(tcp)).toEqual(marked);

@@ -48,9 +48,9 @@ function sweepClients(maps: TypedMaps, observed: Observed, target: Target): numb
 
 /**
  * Forgets which instance a client had when that is gone or takes no new flows any more. Then, as the
- * flow's chain says: deletes flows that begin here (of the pod’s egress and ingress) to an instance that is gone and lets functions choose such
- * next hops anew; leaves both alone; or marks TCP source flows, for the datapath to reset them. And
- * deletes every flow of endpoints that are gone.
+ * flow's chain says: deletes flows that begin here (of the pod's egress and ingress) to an instance that
+ * is gone and lets functions choose such next hops anew; leaves all alone; or marks those of TCP, for the
+ * datapath to reset them. And deletes every flow of endpoints that are gone.
  *
  * Clients before flows: a flow that begins meanwhile where its client was is then among those swept.
  *
@@ -76,7 +76,7 @@ export function sweep(maps: TypedMaps, observed: Observed, target: Target): Swep
     if (present === undefined || present.has(addressText({ family: flow.next_family, address: flow.next_hop }))) continue;
     const onInstanceLoss = target.paths.get(path)?.onInstanceLoss ?? 'Move';
     if (onInstanceLoss === 'Stay' || (flow.flags & FLOW_FLAG.reset) !== 0) continue;
-    if (flow.role === FLOW_ROLE.source && onInstanceLoss === 'Reset' && key.protocol === TCP) {
+    if (onInstanceLoss === 'Reset' && key.protocol === TCP) {
       // Not resolved: so its next packet leaves the straight way, on which nothing asks about this flag.
       reset.push([key, { ...flow, flags: (flow.flags & ~FLOW_FLAG.resolved) | FLOW_FLAG.reset }]);
     } else if (flow.role === FLOW_ROLE.source || flow.role === FLOW_ROLE.ingress) gone.push(key);

@@ -146,11 +146,16 @@ export class Pipeline {
       if (source === NONE) return VERDICT.pass;
       const generation = this.#endpointWord(source, ENDPOINT.generation);
       if ((flows.flags(flow) & FLOW_FLAG.resolved) === 0 || flows.generation(flow) !== generation) {
-        if (role === FLOW_ROLE.source) {
-          if ((flows.flags(flow) & FLOW_FLAG.reset) === 0) return this.#unknown(flow, true);
-          flows.touch(flow, true, packet.length);
-          return this.#endBoth(flow);
+        const flags = flows.flags(flow);
+        if ((flags & FLOW_FLAG.reset) !== 0) {
+          if (role === FLOW_ROLE.source || !isOpening(packet.tcpFlags)) {
+            flows.touch(flow, true, packet.length);
+            return this.#endBoth(flow);
+          }
+          // Another connection, which has arrived as one of this flow: to an instance of its own.
+          flows.setFlags(flow, flags & ~(FLOW_FLAG.reset | FLOW_FLAG.nextHop));
         }
+        if (role === FLOW_ROLE.source) return this.#unknown(flow, true);
         this.#afterFunction(source, flow);
         if (this.#hop === HOP.drop) return this.#drop(this.#reason, DIRECTION.fromPod, packet.length);
         flows.remember(flow, this.#path, this.#hop === HOP.encapsulate ? this.#nextHop : undefined, generation);
@@ -776,6 +781,10 @@ export class Pipeline {
     if (flows.epoch(flow) !== this.epoch || (flows.flags(flow) & FLOW_FLAG.resolved) === 0) {
       const generation = this.#endpointWord(target, ENDPOINT.generation);
       if ((flows.flags(flow) & FLOW_FLAG.resolved) === 0 || flows.generation(flow) !== generation) {
+        if ((flows.flags(flow) & FLOW_FLAG.reset) !== 0) {
+          flows.touch(flow, true, packet.length);
+          return this.#endBoth(flow);
+        }
         const path = this.#classify(target, DIRECTION.toPod);
         if (path === 0) {
           flows.remove(flow); // was steered, is no longer selected

@@ -227,12 +227,16 @@ int from_pod(struct __sk_buff *skb)
 		if (!(flow->flags & FLOW_FLAG_RESOLVED) || flow->generation != source->generation) {
 			struct decision decision = {};
 
-			if (flow->role == FLOW_ROLE_SOURCE) {
-				if (!(flow->flags & FLOW_FLAG_RESET))
-					return from_pod_unknown(skb, &packet, &key, a_to_b, flow, flow);
-				flow_touch(flow, true, packet.length);
-				return end_both(skb, &packet, flow, DIRECTION_FROM_POD);
+			if (flow->flags & FLOW_FLAG_RESET) {
+				if (flow->role == FLOW_ROLE_SOURCE || !tcp_is_opening(packet.tcp_flags)) {
+					flow_touch(flow, true, packet.length);
+					return end_both(skb, &packet, flow, DIRECTION_FROM_POD);
+				}
+				/* Another connection, which has arrived as one of this flow: to an instance of its own. */
+				flow->flags &= ~(FLOW_FLAG_RESET | FLOW_FLAG_NEXT_HOP);
 			}
+			if (flow->role == FLOW_ROLE_SOURCE)
+				return from_pod_unknown(skb, &packet, &key, a_to_b, flow, flow);
 			decide_after_function(&decision, source, &packet, flow);
 			if (decision.hop == HOP_DROP)
 				return drop(decision.reason, DIRECTION_FROM_POD, packet.length);
@@ -315,8 +319,13 @@ static __always_inline int ingress_known(struct __sk_buff *skb, const struct pac
 	if (flow->epoch != policy_epoch || !(flow->flags & FLOW_FLAG_RESOLVED)) {
 		if (!(flow->flags & FLOW_FLAG_RESOLVED) || flow->generation != target->generation) {
 			struct decision decision = {};
-			__be32 path = classify(target, packet, DIRECTION_TO_POD);
+			__be32 path;
 
+			if (flow->flags & FLOW_FLAG_RESET) {
+				flow_touch(flow, true, packet->length);
+				return end_both(skb, packet, flow, DIRECTION_TO_POD);
+			}
+			path = classify(target, packet, DIRECTION_TO_POD);
 			if (!path) { /* was steered, is no longer selected */
 				bpf_map_delete_elem(&sfcflow, key);
 				return VERDICT_PASS;
