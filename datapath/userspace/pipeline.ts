@@ -383,7 +383,7 @@ export class Pipeline {
     if (path === 0) {
       if (kept)
         flows.remove(flow); // was steered, is no longer selected
-      else this.#ownFlow(source, flow);
+      else if (flow !== NONE || (this.#endpointFlags(source) & ENDPOINT_SELECTS.ingress) !== 0) this.#ownFlow(source, flow);
       return VERDICT.pass;
     }
     this.#takePath(path, kept ? flow : NONE, 'steered-source');
@@ -476,8 +476,7 @@ export class Pipeline {
     const flows = this.#flows;
     const view = this.#view;
     let reason = tunnel.read(view, this.start, this.#available, outer);
-    const wrapped = this.start;
-    const at = wrapped + tunnel.overhead;
+    const at = this.start + tunnel.overhead;
     let parsed: number = PARSED.untracked;
     if (reason === undefined) {
       if (outer.length <= tunnel.overhead) reason = 'inner-malformed';
@@ -501,55 +500,70 @@ export class Pipeline {
     if (returning && this.#isBeforeTheLast(flow)) return this.#relay(flow);
     const known = returning || (flow !== NONE && this.#knows(flow, role));
     // At its destination a flow is looked at again when policy has changed: the pod's ingress may be selected by now.
-    const settled = known && (flows.role(flow) !== FLOW_ROLE.destination || flows.epoch(flow) === this.epoch);
-    let target = NONE;
-    if (!settled) {
-      target = this.#endpoint();
-      if (target === NONE || !this.#isFor(target)) return VERDICT.pass;
-      if (!known && (this.#peerFlags(outer.source) & PEER_FLAG.trusted) === 0)
-        return this.#drop('not-a-peer', DIRECTION.toPod, outer.length);
-    }
-    tellEcn(view, at, outer.tos, inner.tos);
-    this.start = at;
-    this.length = inner.length;
-    const comesBack = !known && flow !== NONE && !tunnel.reply && this.#comesBack(flow, role) && outer.destination === flows.local(flow);
-    if (!settled && !comesBack && role === FLOW_ROLE.destination && !tunnel.reply) {
-      const { length } = outer;
-      outer.read(view, at, inner.length); // what is judged is the inner packet now
-      if (parsed === PARSED.ok && this.#joinsIngress(flow, target)) {
-        this.#cameBy = tunnel.path;
-        return this.#plain();
-      }
-      outer.read(view, wrapped, this.#available);
-      if (known) flows.setEpoch(flow, this.epoch);
-      return this.#delivered(first, flow, target, role, known, hasPorts, length);
-    }
-    if (comesBack) flows.setArrival(flow, outer.source, tunnel.ttl);
-    return this.#delivered(first, flow, target, role, known || comesBack, hasPorts, outer.length);
-  }
-
-  /** The packet of a tunnel, which is unwrapped: what its flow learns, and where it goes. `length`: of the outer packet. */
-  #delivered(first: number, flow: number, target: number, role: number, known: boolean, hasPorts: boolean, length: number): number {
-    const flows = this.#flows;
-    const inner = this.#inner;
-    const { reply } = this.#tunnel;
-    if (known && ((inner.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0)) flows.track(flow, !reply, inner.tcpFlags);
-    if (known && first !== NONE && (flows.flags(first) & FLOW_FLAG.revisited) !== 0) {
-      flows.setArrivalTtl(flow, !reply, this.#view.getUint8(this.start + IP_TTL));
+    if (!known || (flows.role(flow) === FLOW_ROLE.destination && flows.epoch(flow) !== this.epoch))
+      return this.#unsettled(first, flow, known, role, parsed, at);
+    this.#unwrap(at);
+    if (revisited) {
+      flows.setArrivalTtl(flow, !tunnel.reply, view.getUint8(at + IP_TTL));
       flows.setLatest(first, flows.visit);
     }
-    if (hasPorts && !reply) {
-      if (known) flows.setTtl(flow, this.#tunnel.ttl);
-      else this.#recordArrival(first, target, role);
-    } else if (known && flows.role(flow) === FLOW_ROLE.source) {
-      flows.touch(flow, false, inner.length);
-    } else if (known && flows.role(flow) === FLOW_ROLE.ingress) {
+    return this.#arrived(flow);
+  }
+
+  /** The inner packet, at `at`, is what goes on. */
+  #unwrap(at: number): void {
+    tellEcn(this.#view, at, this.#packet.tos, this.#inner.tos);
+    this.start = at;
+    this.length = this.#inner.length;
+  }
+
+  /** The packet of a tunnel, which is unwrapped, from a hop that its flow names: what the flow learns, and where the packet goes. */
+  #arrived(flow: number): number {
+    const flows = this.#flows;
+    const inner = this.#inner;
+    const { reply, ttl } = this.#tunnel;
+    if ((inner.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) flows.track(flow, !reply, inner.tcpFlags);
+    if (!reply) flows.setTtl(flow, ttl);
+    else if (flows.role(flow) === FLOW_ROLE.source) flows.touch(flow, false, inner.length);
+    else if (flows.role(flow) === FLOW_ROLE.ingress) {
       // The pod's own reply, through the chain and back: for who opened the flow, wherever that is.
       flows.touch(flow, false, inner.length);
-      this.count('reply-left', DIRECTION.toPod, length);
+      this.count('reply-left', DIRECTION.toPod, this.#packet.length);
       return VERDICT.onward;
     }
-    this.count('decapsulated', DIRECTION.toPod, length);
+    this.count('decapsulated', DIRECTION.toPod, this.#packet.length);
+    return VERDICT.pass;
+  }
+
+  /** A packet from a hop that its flow does not name, or of a flow that policy may have changed for. */
+  #unsettled(first: number, flow: number, known: boolean, role: number, parsed: number, at: number): number {
+    const outer = this.#packet;
+    const flows = this.#flows;
+    const { reply, path, ttl } = this.#tunnel;
+    const wrapped = this.start;
+    const target = this.#endpoint();
+    if (target === NONE || !this.#isFor(target)) return VERDICT.pass;
+    if (!known && (this.#peerFlags(outer.source) & PEER_FLAG.trusted) === 0) return this.#drop('not-a-peer', DIRECTION.toPod, outer.length);
+    const comesBack = flow !== NONE && !known && !reply && outer.destination === flows.local(flow) && this.#comesBack(flow, role);
+    this.#unwrap(at);
+    if (comesBack) {
+      flows.setArrival(flow, outer.source, ttl);
+      return this.#arrived(flow);
+    }
+    if (role === FLOW_ROLE.destination && !reply) {
+      outer.read(this.#view, at, this.length); // what is judged is the inner packet now
+      if (parsed === PARSED.ok && this.#joinsIngress(flow, target)) {
+        this.#cameBy = path;
+        return this.#plain();
+      }
+      outer.read(this.#view, wrapped, this.#available);
+    }
+    if (known) {
+      flows.setEpoch(flow, this.epoch);
+      return this.#arrived(flow);
+    }
+    if (parsed === PARSED.ok && this.#inner.fragment === FRAGMENT.none && !reply) this.#recordArrival(first, target, role);
+    this.count('decapsulated', DIRECTION.toPod, outer.length);
     return VERDICT.pass;
   }
 

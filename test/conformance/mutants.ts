@@ -69,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a flow does not learn its new TTL',
     differs: ['flows', 'bytes', 'verdict'],
     kernel: { file: 'sfc.bpf.c', is: 'flow->ttl = envelope.ttl;', becomes: 'flow->ttl = flow->ttl;' },
-    userspace: { file: 'pipeline.js', is: 'flows.setTtl(flow, this.#tunnel.ttl)', becomes: 'flows.setTtl(flow, flows.ttl(flow))' },
+    userspace: { file: 'pipeline.js', is: 'flows.setTtl(flow, ttl)', becomes: 'flows.setTtl(flow, flows.ttl(flow))' },
   },
   {
     name: 'the answer to a segment does not acknowledge it',
