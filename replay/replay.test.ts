@@ -114,6 +114,26 @@ describe('a capture at the vpn pod', () => {
     expect(verdicts(ran)).toEqual({ 'steered-source from-pod': 2, 'reply-entered to-pod': 1 });
   });
 
+  it('tells which ingress selector took what came to the pod', async () => {
+    const text = `
+apiVersion: networking.gke.io/v1
+kind: TrafficSelector
+metadata: { name: into-vpn }
+spec:
+  serviceFunctionChain: firewall
+  subject: { pods: { podSelector: { matchLabels: { app: vpn } } } }
+  ingress: { ports: [{ allPorts: { protocol: TCP } }] }
+`;
+    const opened = captured('in', { from: '203.0.113.10', to: vpn, protocol: 'tcp', sourcePort: 4000, destinationPort: 443 });
+    const ran = await replayed([{ data: opened }], { manifests: [...manifests, { file: 'ingress.yaml', text }] });
+    expect(ran.report.selected).toMatchObject([
+      { selector: 'into-vpn', chain: 'firewall', path: '(1, 1)', reason: 'steered-ingress', packets: 1 },
+    ]);
+    expect(firewalls).toContain(ran.report.selected[0]?.instance);
+    expect(verdicts(ran)).toEqual({ 'steered-ingress to-pod': 1 });
+    expect(ran.out[0]?.data.length).toBe(opened.length + 48);
+  });
+
   it('is written as it would be on the wire, and tshark reads that', async () => {
     const ran = await replayed([{ data: request }, { data: answer }]);
     expect(ran.written).toBe(2);

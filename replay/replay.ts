@@ -63,6 +63,7 @@ const DIRECTION_NAMES = ['from-pod', 'to-pod'] as const;
 /** Reasons of packets that a selector took. */
 const OF_SELECTED: ReadonlySet<string | undefined> = new Set<string | undefined>([
   'steered-source',
+  'steered-ingress',
   'no-backend',
   'unknown-path',
   'bypassed',
@@ -140,18 +141,21 @@ export class Replay {
         : pipeline.toPod(IFINDEX, this.#view, OVERHEAD, available);
     const { reason, start, length } = pipeline;
     if (reason === undefined) this.#count('plain', direction, size);
-    else if (direction === DIRECTION.fromPod && OF_SELECTED.has(reason)) this.#attribute(reason, start, length);
+    else if (OF_SELECTED.has(reason))
+      this.#attribute(reason, direction, verdict === VERDICT.drop || reason === 'bypassed' ? -1 : start, length);
     if (verdict === VERDICT.drop) return;
-    if (start === OVERHEAD) this.#write(packet, data, EMPTY);
+    // Where one tunnel was taken off and another put on, it begins where it began.
+    if (start === OVERHEAD && verdict === VERDICT.pass) this.#write(packet, data, EMPTY);
     else {
       const end = Math.min(start + length, OVERHEAD + captured);
       this.#write(packet, data.subarray(0, offset), this.#buffer.subarray(start, end), offset + length);
     }
   }
 
-  #attribute(reason: string, start: number, length: number): void {
-    const entry = this.#pipeline.selecting();
-    const wrapped = start < OVERHEAD;
+  /** @param start where the tunnel begins that the packet is now in, -1 for none */
+  #attribute(reason: string, direction: number, start: number, length: number): void {
+    const entry = this.#pipeline.selecting(direction);
+    const wrapped = start >= 0;
     const instance = wrapped ? this.#view.getUint32(start + DESTINATION) : -1;
     const instances = inserted(this.#selected, entry, () => new Map<number, Map<string, Amount>>());
     const reasons = inserted(instances, instance, () => new Map<string, Amount>());
