@@ -12,6 +12,7 @@ import {
   type EchoServer,
   inNamespace,
   iperf,
+  type NodeBlueprint,
   type PodBlueprint,
   sendRequests,
   startEchoServer,
@@ -62,6 +63,10 @@ describe.each(['kernel', 'userspace'])('ingress on the %s datapath', (datapath) 
   const firewalls = bed.pods.filter(({ role }) => role === 'firewall');
   const outside = { namespace: bed.server.namespace, addresses: [bed.server.address] };
   const from = (name: string) => ({ namespace: pod(name).namespace, addresses: [pod(name).address] });
+  const node = (number: number) => {
+    const { namespace, address } = bed.nodes[number - 1] as NodeBlueprint;
+    return { namespace, addresses: [address] };
+  };
   const { port } = bed.server;
   let testbed: Testbed;
   let cluster: Cluster;
@@ -99,6 +104,8 @@ describe.each(['kernel', 'userspace'])('ingress on the %s datapath', (datapath) 
     ['from another pod', from('friend'), 'shop'],
     ['from a pod of the same node', from('friend'), 'shop-2'],
     ['from one app to another', from('shop-2'), 'shop'],
+    ['from its own node, as probes do', node(1), 'shop'],
+    ['from its own node, behind a bridge', node(2), 'shop-2'],
   ])(
     'takes what comes %s through the firewall, and the answers back',
     async (_, source, to) => {
