@@ -297,6 +297,7 @@ export class Agent implements AgentView {
   status(): StatusView {
     const { version, node, pid, port, chosen, where, datapath } = this.#options;
     const notReady = this.#notReady();
+    const counters = counterViews(this.#maps);
     return {
       version,
       node,
@@ -322,18 +323,19 @@ export class Agent implements AgentView {
         problems: this.problems().length,
       },
       flows: this.#collector.collected,
-      maps: this.maps(),
-      counters: counterViews(this.#maps),
+      maps: this.maps(counters.length),
+      counters,
     };
   }
 
-  maps(): readonly MapView[] {
+  /** `counted`: reasons and directions that have counted something. */
+  maps(counted = counterViews(this.#maps).length): readonly MapView[] {
     const { paths, filled } = this.#reconciler.observed;
     // Paths with the same instances share a slice.
     const slices = new Map([...paths.values()].map(({ value }) => [value.backend_base, value.backend_slots]));
     const slots = [...slices].reduce((sum, [, each]) => sum + each, 0);
     const sfcbackend = [...filled.values()].reduce((sum, { slice }) => sum + slice.slots, slots);
-    return mapViews(this.#options.datapath.store, { sfcbackend, metrics: counterViews(this.#maps).length });
+    return mapViews(this.#options.datapath.store, { sfcbackend, metrics: counted });
   }
 
   entries(map: MapName): readonly MapEntryView[] {

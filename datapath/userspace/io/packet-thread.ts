@@ -1,5 +1,6 @@
 /** The packet thread: the plane and its maps, packets in turn with the agent's calls. Started by `open.ts`. */
 
+import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { SfcError } from '../../../errors/index.js';
 import { createMemoryStore, MAP_NAMES, type MemoryStore } from '../../../maps/index.js';
@@ -86,6 +87,11 @@ function open(store: MemoryStore): Plane | undefined {
     return undefined;
   }
 }
+
+/** Of 0 to 19: behind the agent's own thread, whose questions are short, where packets would take every CPU. */
+const NICENESS = 5;
+// setpriority(2): 0 is the calling thread, on Linux not its process.
+setPriority(0, NICENESS);
 
 try {
   const store = createMemoryStore(data.capacities);
