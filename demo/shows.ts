@@ -3,7 +3,7 @@
 import type { Cluster } from './cluster.js';
 import type { Manifest } from './manifests.js';
 import { type RecordOptions, recordTraffic } from './record.js';
-import { type Blueprint, blueprint, commandLine, type Role, run } from './testbed/index.js';
+import { type Blueprint, type BlueprintOptions, blueprint, commandLine, type Role, run } from './testbed/index.js';
 import { dropsBetween, type ShownStep, statuses, type WalkthroughResult } from './walkthrough.js';
 import { judgeWay, type WayVerdict } from './way.js';
 
@@ -47,27 +47,27 @@ function policyOf(chain: readonly Role[]): readonly Manifest[] {
 
 const pod = (role: Exclude<Role, 'plain'>, name: string, node: number) => ({ name, podNamespace: role, role, node });
 
+/** Three nodes with these pods, and clients behind the one of the name `vpn`. */
+const bedOf =
+  (pods: BlueprintOptions['pods'], more: Pick<BlueprintOptions, 'serverKnowsClients'> = {}) =>
+  (prefix: string): Blueprint =>
+    blueprint({ prefix, nodes: ['routed', 'bridged', 'routed'], pods, clientsBehind: 'vpn', ...more });
+
 export const SHOWS: Readonly<Record<'chain' | 'reply' | 'twice', Show>> = {
   chain: {
     title: 'three functions in one chain: each reply passes the same three instances, in reverse',
     route: 'client ─► vpn ═(1,3)═► firewall ═(1,2)═► inspector ═(1,1)═► proxy ─► server      ═► Geneve + NSH, UDP 7081   ─► plain',
     chain: ['firewall', 'inspector', 'proxy'],
     policy: policyOf(['firewall', 'inspector', 'proxy']),
-    bed: (prefix) =>
-      blueprint({
-        prefix,
-        nodes: ['routed', 'bridged', 'routed'],
-        pods: [
-          pod('vpn', 'vpn', 1),
-          pod('firewall', 'firewall-1', 2),
-          pod('firewall', 'firewall-2', 3),
-          pod('inspector', 'inspector-1', 3),
-          pod('inspector', 'inspector-2', 2),
-          pod('proxy', 'proxy-1', 1),
-          pod('proxy', 'proxy-2', 3),
-        ],
-        clientsBehind: 'vpn',
-      }),
+    bed: bedOf([
+      pod('vpn', 'vpn', 1),
+      pod('firewall', 'firewall-1', 2),
+      pod('firewall', 'firewall-2', 3),
+      pod('inspector', 'inspector-1', 3),
+      pod('inspector', 'inspector-2', 2),
+      pod('proxy', 'proxy-1', 1),
+      pod('proxy', 'proxy-2', 3),
+    ]),
   },
   reply: {
     title: 'a server outside, nobody translates addresses: replies come plain to the source’s node and go back through the chain',
@@ -75,21 +75,17 @@ export const SHOWS: Readonly<Record<'chain' | 'reply' | 'twice', Show>> = {
       'client ─► vpn ═► firewall ═► inspector ─► server; the server answers the client itself: ─► vpn’s node ═► inspector ═► firewall ═► vpn',
     chain: ['firewall', 'inspector'],
     policy: policyOf(['firewall', 'inspector']),
-    bed: (prefix) =>
-      blueprint({
-        prefix,
-        nodes: ['routed', 'bridged', 'routed'],
-        pods: [
-          pod('vpn', 'vpn', 1),
-          pod('firewall', 'firewall-1', 2),
-          pod('firewall', 'firewall-2', 3),
-          pod('firewall', 'firewall-3', 1),
-          pod('inspector', 'inspector-1', 3),
-          pod('inspector', 'inspector-2', 2),
-        ],
-        clientsBehind: 'vpn',
-        serverKnowsClients: true,
-      }),
+    bed: bedOf(
+      [
+        pod('vpn', 'vpn', 1),
+        pod('firewall', 'firewall-1', 2),
+        pod('firewall', 'firewall-2', 3),
+        pod('firewall', 'firewall-3', 1),
+        pod('inspector', 'inspector-1', 3),
+        pod('inspector', 'inspector-2', 2),
+      ],
+      { serverKnowsClients: true },
+    ),
   },
   twice: {
     title: 'one firewall before and behind an inspector: the same pod at two positions of the chain, for each packet of a flow',
@@ -97,14 +93,7 @@ export const SHOWS: Readonly<Record<'chain' | 'reply' | 'twice', Show>> = {
       'client ─► vpn ═(1,3)═► firewall ═(1,2)═► inspector ═(1,1)═► the same firewall ─► server; replies come past the chain and go back through it',
     chain: ['firewall', 'inspector', 'firewall'],
     policy: policyOf(['firewall', 'inspector', 'firewall']),
-    bed: (prefix) =>
-      blueprint({
-        prefix,
-        nodes: ['routed', 'bridged', 'routed'],
-        pods: [pod('vpn', 'vpn', 1), pod('firewall', 'firewall-1', 2), pod('inspector', 'inspector-1', 3)],
-        clientsBehind: 'vpn',
-        serverKnowsClients: true,
-      }),
+    bed: bedOf([pod('vpn', 'vpn', 1), pod('firewall', 'firewall-1', 2), pod('inspector', 'inspector-1', 3)], { serverKnowsClients: true }),
   },
 };
 

@@ -105,19 +105,8 @@ function podAt(bytes: Uint8Array): Name | undefined {
 
 const PROTOCOL = { any: 0, icmp: 1, tcp: 6, udp: 17, gre: 47, sctp: 132 } as const;
 const { selectsPorts, selectsAllPorts, selectsRanges, selectsAnyProtocol } = ENDPOINT_FLAG;
-/** What a pod selects, as the stage is told. */
+/** Flags of what a pod's selectors name, at the places of what it sends. */
 const SELECTS = {
-  nothing: { selects: false },
-  both: { selects: true },
-  'all-ports': { selects: 'all-ports' },
-  ports: { selects: 'ports' },
-  ranges: { selects: 'ports', alsoSelects: selectsRanges },
-  'any-protocol': { selects: false, alsoSelects: selectsAnyProtocol },
-  everything: { selects: true, alsoSelects: selectsRanges | selectsAnyProtocol },
-} as const;
-
-/** Flags of what a pod receives, at the places of what it sends. */
-const INGRESS = {
   nothing: 0,
   both: selectsPorts | selectsAllPorts,
   'all-ports': selectsAllPorts,
@@ -144,8 +133,8 @@ function prepare(stage: Stage, step: Preparation): void {
     case 'pod':
       stage.pod(step.name, {
         generation: step.generation,
-        ...SELECTS[step.selects],
-        ingress: INGRESS[step.ingress ?? 'nothing'],
+        alsoSelects: SELECTS[step.selects],
+        ingress: SELECTS[step.ingress ?? 'nothing'],
         ipv4: step.ipv4 ?? true,
       });
       return;
