@@ -117,7 +117,7 @@ const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
     entry(
       'peer',
       { prefix_len: PEER_STATIC_BITS + 24, family: FAMILY.ipv4, address: mapAddress(10, 244, 2) },
-      { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates },
+      { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates, ifindex: 0 },
     ),
   ],
   metrics: [entry('metrics', { slot: 2 }, { packets: 12, bytes: 3400 }), entry('metrics', { slot: 66 }, { packets: 3, bytes: 180 })],

@@ -26,7 +26,10 @@ export function furnish(maps: TypedMaps, interfaces: Interfaces): void {
     );
   endpoint(interfaces.vpn, VPN, CAST.vpn, ENDPOINT_FLAG.selectsAllPorts | ENDPOINT_FLAG.selectsPorts);
   endpoint(interfaces.firewall, FIREWALL, CAST.firewall, 0);
-  maps.peer.set({ prefix_len: 32 + 16, family: 1, address: bytesOf('10.244.0.0') }, { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates });
+  maps.peer.set(
+    { prefix_len: 32 + 16, family: 1, address: bytesOf('10.244.0.0') },
+    { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates, ifindex: 0 },
+  );
   maps.sfcbackend.set({ slot: 0 }, { address: bytesOf(CAST.firewall), family: 1 });
   maps.sfcpath.set(
     { path: 0x101 },

@@ -12,7 +12,10 @@ import { bytesAllocated } from './heap.js';
 import { CASES, type Case, furnish, SELECTOR_COUNTS, type SelectorCount, select } from './node.js';
 import { median, quantile } from './statistics.js';
 
-export const FLOW_COUNTS = [1, 10_000] as const;
+export /** Bytes of outer headers over IPv4, and where they begin. */
+const OVER_IPV4 = 48;
+const WRAPPED_AT = OVERHEAD - OVER_IPV4;
+const FLOW_COUNTS = [1, 10_000] as const;
 export type FlowCount = (typeof FLOW_COUNTS)[number];
 export const ROWS = ['floor', ...CASES] as const;
 type Row = 'floor' | Case;
@@ -124,7 +127,7 @@ class Setting {
         let sum = 0;
         for (let n = 0; n < packets; n += 1) {
           selected.become(flowAt(n));
-          sum += pipeline.toPod(INTERFACES.firewall, selected.view, 0, selected.length + OVERHEAD);
+          sum += pipeline.toPod(INTERFACES.firewall, selected.view, WRAPPED_AT, selected.length + OVER_IPV4);
         }
         return sum;
       },
@@ -139,8 +142,9 @@ class Setting {
     const pipeline = this.#pipeline;
     for (let flow = 0; flow < this.flows; flow += 1) {
       this.#selected.become(flow);
-      const sent = pipeline.fromPod(INTERFACES.vpn, view, OVERHEAD, length) === VERDICT.pass && pipeline.start === 0;
-      const received = pipeline.toPod(INTERFACES.firewall, view, 0, length + OVERHEAD) === VERDICT.pass && pipeline.start === OVERHEAD;
+      const sent = pipeline.fromPod(INTERFACES.vpn, view, OVERHEAD, length) === VERDICT.pass && pipeline.start === WRAPPED_AT;
+      const received =
+        pipeline.toPod(INTERFACES.firewall, view, WRAPPED_AT, length + OVER_IPV4) === VERDICT.pass && pipeline.start === OVERHEAD;
       if (!sent || !received) throw new Error(`flow ${flow} was not steered: the setting is wrong`);
     }
     this.#unselected.become(0);

@@ -147,7 +147,9 @@ PORTS                                       RANGE FROM
   it('each have a listing, empty ones their head', async () => {
     await serve();
     for (const map of MAP_NAMES) expect((await printed(`bpf ${map} list`)).split('\n')[0]).toMatch(/^[A-Z0-9][A-Z0-9 ]*$/);
-    expect(await printed('bpf peer list')).toBe('RANGE          TRUSTED  DECAPSULATES\n10.244.2.0/24  yes      yes\n');
+    expect(await printed('bpf peer list')).toBe(
+      'RANGE          TRUSTED  DECAPSULATES  COMES BY\n10.244.2.0/24  yes      yes           -\n',
+    );
     expect(await printed('bpf metrics list')).toMatch(/^no-backend +dropped +from-pod +3 +180$/m);
     await node.end();
     await serve({ entries: () => [] });

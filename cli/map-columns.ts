@@ -143,6 +143,21 @@ function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
       ],
       order: [(entry) => number(entry, 'endpoint'), (entry) => number(entry, 'protocol'), (entry) => side(entry, true)],
     },
+    sfcfragment: {
+      columns: [
+        label('IFINDEX', 'ifindex'),
+        { title: 'PROTOCOL', value: (entry) => formatProtocol(number(entry, 'protocol')) },
+        { title: 'SOURCE', value: (entry) => `${text(entry, 'source')}:${text(entry, 'source_port')}` },
+        { title: 'DESTINATION', value: (entry) => `${text(entry, 'destination')}:${text(entry, 'destination_port')}` },
+        { title: 'IDENTIFICATION', value: (entry) => text(entry, 'id') },
+        { title: 'SEEN', value: (entry) => ago(now, entry) },
+      ],
+      order: [(entry) => number(entry, 'ifindex'), (entry) => number(entry, 'slot')],
+    },
+    sfcquota: {
+      columns: [label('IFINDEX', 'ifindex'), field('FLOWS', 'flows'), field('LIMIT', 'limit')],
+      order: [(entry) => number(entry, 'ifindex')],
+    },
     endpoint: {
       columns: [
         label('IFINDEX', 'ifindex'),
@@ -160,6 +175,7 @@ function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
         { title: 'RANGE', value: (entry) => `${text(entry, 'address')}/${number(entry, 'prefix_len') - PEER_STATIC_BITS}` },
         { title: 'TRUSTED', value: (entry) => yesNo(has(entry, PEER_FLAG.trusted)) },
         { title: 'DECAPSULATES', value: (entry) => yesNo(has(entry, PEER_FLAG.decapsulates)) },
+        { title: 'COMES BY', value: (entry) => (number(entry, 'ifindex') === 0 ? '' : `interface ${text(entry, 'ifindex')}`) },
       ],
       order: [(entry) => number(entry, 'family'), (entry) => text(entry, 'address'), (entry) => number(entry, 'prefix_len')],
     },

@@ -5,12 +5,16 @@ import { DIRECTION, REASONS, type ReasonName } from '../maps/index.js';
 import { affinityRecords } from './affinity.records.js';
 import type { Stage } from './cast.js';
 import { chainRecords } from './chains.records.js';
+import { familyRecords } from './families.records.js';
+import { fragmentRecords } from './fragments.records.js';
+import { icmpRecords } from './icmp.records.js';
 import { ingressRecords } from './ingress.records.js';
 import { replyRecords } from './reply.records.js';
 import { resetRecords } from './reset.records.js';
 import { selectionRecords } from './selection.records.js';
 import { steeringRecords } from './steering.records.js';
 import { tcpRecords } from './tcp.records.js';
+import { trustRecords } from './trust.records.js';
 import { visitRecords } from './visits.records.js';
 
 const RECORDS: Readonly<Record<string, (open: () => Stage) => void>> = {
@@ -23,12 +27,16 @@ const RECORDS: Readonly<Record<string, (open: () => Stage) => void>> = {
   reset: resetRecords,
   visits: visitRecords,
   chains: chainRecords,
+  families: familyRecords,
+  fragments: fragmentRecords,
+  icmp: icmpRecords,
+  trust: trustRecords,
 };
 
 /** Verdicts that no packet on a stage meets, and why. */
 const UNREACHED: Readonly<Partial<Record<ReasonName, string>>> = {
   'encap-failed': 'the kernel refuses room for outer headers only when it is out of memory',
-  'too-big': 'it takes a link that is too small: datapath/kernel/routes.root.test.ts',
+  'spoofed-hop': 'it takes another interface by which the packet came: datapath/kernel/routes.root.test.ts',
   overrun: 'it takes a queue that is full: test/userspace.root.test.ts',
   'io-failed': 'it takes a device that refuses a packet',
 };

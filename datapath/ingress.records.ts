@@ -123,12 +123,6 @@ export function ingressRecords(open: () => Stage): void {
       expect(stage.receive(frame({ from: CAST.server, to: CAST.client }))).toMatchObject({ verdict: 'pass', counted: {} });
     });
 
-    it('in fragments does not slip past the functions', () => {
-      stage.selects('destination', 1, 1, { ingress: true });
-      for (const fragment of [0x2000, 0x10])
-        expect(stage.receive(frame({ ...ends, fragment }))).toMatchObject({ verdict: 'drop', counted: { fragment: 1 } });
-    });
-
     it('without an instance is dropped, or passes where its chain says so', () => {
       stage.path(1, 1, []).selects('destination', 1, 1, { ingress: true });
       expect(stage.receive(request)).toMatchObject({ verdict: 'drop', counted: { 'no-backend': 1 } });
@@ -255,13 +249,6 @@ export function ingressRecords(open: () => Stage): void {
     it('is the pod’s where its source is not selected', () => {
       stage.selects('destination', 1, 1, { ingress: true, cidr: ['203.0.113.0', 24] });
       expect(at('destination', throughTheVpn())).toMatchObject({ verdict: 'pass', counted: { decapsulated: 1 } });
-    });
-
-    it('does not slip past it in fragments', () => {
-      stage.selects('destination', 1, 1, { ingress: true });
-      const wrapped = throughTheVpn();
-      wrapped.writeUInt16BE(0x2000, 14 + 48 + 6);
-      expect(at('destination', wrapped)).toMatchObject({ verdict: 'drop', counted: { fragment: 1 } });
     });
   });
 

@@ -156,16 +156,5 @@ export function selectionRecords(open: () => Stage): void {
       expect(stage.send(cut)).toMatchObject({ verdict: 'drop', counted: { malformed: 1 } });
       expect(stage.pod('vpn', { selects: true }).send(cut)).toMatchObject({ verdict: 'pass', counted: {} });
     });
-
-    it.each([
-      ['first', 0x2000],
-      ['later', 0x0010],
-    ])('does not let the %s fragment of a selected one slip past', (_, fragment) => {
-      const part = frame({ from: CAST.client, to: CAST.server, protocol: 'icmp', fragment });
-      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1);
-      expect(stage.send(part)).toMatchObject({ verdict: 'pass', counted: {} });
-      stage.pod('vpn', { alsoSelects: selectsAnyProtocol }).selects('vpn', 1, 1, { protocol: 0 });
-      expect(stage.send(part)).toMatchObject({ verdict: 'drop', counted: { fragment: 1 } });
-    });
   });
 }

@@ -103,15 +103,6 @@ export function steeringRecords(open: () => Stage): void {
       expect(stage.send(frame({ from: CAST.client, to: CAST.server, protocol: 'icmp' })).verdict).toBe('pass');
     });
 
-    it.each([
-      ['first', 0x2000],
-      ['later', 0x0010],
-    ])('does not let the %s fragment of a selected packet slip past', (_, fragment) => {
-      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1);
-      const out = stage.send(frame({ from: CAST.client, to: CAST.server, fragment }));
-      expect(out).toMatchObject({ verdict: 'drop', counted: { fragment: 1 } });
-    });
-
     it('drops when the chain has no ready function, unless the chain says bypass', () => {
       stage.pod('vpn', { selects: true }).selects('vpn', 1, 1).path(1, 1, []);
       expect(stage.send(request)).toMatchObject({ verdict: 'drop', counted: { 'no-backend': 1 } });
@@ -119,14 +110,14 @@ export function steeringRecords(open: () => Stage): void {
       expect(stage.send(request)).toMatchObject({ verdict: 'pass', counted: { bypassed: 1 } });
     });
 
-    it('takes an instance that has no IPv4 address for none: the outer headers are IPv4', () => {
-      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1).path(1, 1, ['foreign']);
-      expect(stage.send(request)).toMatchObject({ verdict: 'drop', counted: { 'no-backend': 1 } });
-      expect(stage.maps.sfcflow.size()).toBe(0);
-    });
-
-    it('drops what it selects of a pod that has no IPv4 address: the outer headers would have none', () => {
-      stage.pod('vpn', { selects: true, ipv4: false }).selects('vpn', 1, 1);
+    it.each([
+      ['IPv4', { ipv4: false }, 'firewall'],
+      ['IPv6', { ipv6: false }, 'firewall6'],
+    ] as const)('drops what it selects of a pod that has no %s address for an instance that is reached so', (_, lacks, instance) => {
+      stage
+        .pod('vpn', { selects: true, ...lacks })
+        .selects('vpn', 1, 1)
+        .path(1, 1, [instance]);
       expect(stage.send(request)).toMatchObject({ verdict: 'drop', counted: { 'no-address': 1 } });
       expect(stage.maps.sfcflow.size()).toBe(0);
     });

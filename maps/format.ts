@@ -111,7 +111,10 @@ const FAMILY_OF: Readonly<Record<string, string | number>> = {
   next_hop: 'next_family',
   ipv4: FAMILY.ipv4,
   ipv6: FAMILY.ipv6,
-  local: 'local_family',
+  previous_local: 'previous_family',
+  next_local: 'next_family',
+  source: 'family',
+  destination: 'family',
   client: 'family',
   backend: 'backend_family',
 };

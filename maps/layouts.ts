@@ -96,6 +96,8 @@ export const ENDPOINT_FLAG = {
   ingressPorts: 128,
   ingressRanges: 256,
   ingressAnyProtocol: 512,
+  /** It is an instance of a function: what it forwards is a chain's, and no fragment of that may slip past. */
+  function: 1024,
 } as const;
 
 /** The flags of what is selected, by direction; those of ingress are those of egress, shifted. */
@@ -140,6 +142,13 @@ export const FLOW_FLAG = {
   /** Of visit 0: the flow comes to this pod at other positions of its chain too, and has entries for them. */
   revisited: 32,
 } as const;
+
+/** Datagrams whose fragments an interface may have on the way at once. */
+export const FRAGMENT_SLOTS = 512;
+/** Seconds after which a datagram's fragments come no more: half of what a receiver waits (RFC 8200 4.5). */
+export const FRAGMENT_SECONDS = 30;
+/** Seconds after which a count of flows is too old to hold a pod to it: no agent runs. */
+export const QUOTA_SECONDS = 30;
 
 /** Visits of one flow at one pod, at most: the NSH TTL lets no packet pass more functions. */
 export const VISITS_MAX = 63;
@@ -227,7 +236,8 @@ const backendValue = layout('sfcbackend_value', 4, [
 const route = (hop: 'next' | 'previous'): readonly Draft[] => [
   [`${hop}_ifindex`, 'u32', `interface that leads to the ${hop} hop; 0 = look it up`],
   [`${hop}_checked`, 'u32', 'jiffies of the look-up, low 32 bits'],
-  [`${hop}_mtu`, 'u32', 'MTU of that interface, bytes'],
+  [`${hop}_mtu`, 'u16', 'MTU of that interface, bytes; 65535 for more'],
+  [`${hop}_path_mtu`, 'u16', `MTU of the path to the ${hop} hop as a router on it told, bytes; 0 = none did`],
   [`${hop}_destination_mac`, 'bytes6', 'Ethernet destination'],
   [`${hop}_source_mac`, 'bytes6', 'Ethernet source'],
 ];
@@ -263,7 +273,8 @@ const flowValue = layout('sfcflow_value', 8, [
   ['next_path', 'be32', 'path that forward packets leave with'],
   ['previous_hop', 'bytes16', 'outer source of the forward packets'],
   ['next_hop', 'bytes16', 'outer destination of the forward packets'],
-  ['local', 'bytes16', "the endpoint's own address of the outer family: outer source of what it sends"],
+  ['previous_local', 'bytes16', "the endpoint's own address of the previous hop's family: outer source of what it sends there"],
+  ['next_local', 'bytes16', "the same of the next hop's family"],
   ['endpoint', 'u16', 'endpoint id'],
   ['role', 'u8', '1 = source, 2 = function, 3 = destination, 4 = inbound, 5 = ingress, 6 = outbound'],
   ['flags', 'u8', 'bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset, 5 = there are other visits'],
@@ -275,16 +286,41 @@ const flowValue = layout('sfcflow_value', 8, [
   ['epoch', 'u32', "epoch of the node's policy when the generation was compared last"],
   ['last_seen', 'u64', 'coarse monotonic clock, ns'],
   ['last_tick', 'u32', 'jiffies of last_seen, low 32 bits: the clock is read once a tick, not once a packet'],
-  ['local_family', 'u8', 'family of local'],
   ['arrival_ttl', 'u8', 'inner TTL of a forward packet on arrival: of the last one where there are other visits, else of the first'],
   ['reply_ttl', 'u8', 'the same of the last reply; kept only where there are other visits'],
   ['latest', 'u8', 'of visit 0: the visit at which a packet arrived last'],
+  ['pad', 'pad1', 'zero'],
   ['packets', 'u64', 'forward packets'],
   ['bytes', 'u64', 'forward bytes, inner IP length'],
   ['reply_packets', 'u64', 'reply packets'],
   ['reply_bytes', 'u64', 'reply bytes, inner IP length'],
   ...route('next'),
   ...route('previous'),
+]);
+
+const fragmentKey = layout('sfcfragment_key', 4, [
+  ['ifindex', 'u32', "host side of the pod's interface"],
+  ['slot', 'u32', 'hash of addresses and identification, modulo the slots that each interface has'],
+]);
+
+const fragmentValue = layout('sfcfragment_value', 8, [
+  ['source', 'bytes16', 'source of the datagram'],
+  ['destination', 'bytes16', 'its destination'],
+  ['id', 'u32', 'its identification; of IPv4 with the protocol in bits 16 to 23'],
+  ['source_port', 'be16', 'port that its first fragment carries'],
+  ['destination_port', 'be16', 'the same'],
+  ['family', 'u8', 'family of both addresses'],
+  ['protocol', 'u8', 'IP protocol number'],
+  ['pad', 'pad6', 'zero'],
+  ['last_seen', 'u64', 'coarse monotonic clock, ns: its first fragment'],
+]);
+
+const quotaKey = layout('sfcquota_key', 4, [['ifindex', 'u32', "host side of the pod's interface"]]);
+
+const quotaValue = layout('sfcquota_value', 8, [
+  ['limit', 'u32', 'flows that the pod may have open'],
+  ['flows', 'u32', 'flows that it had when the agent counted, and those that it has opened since'],
+  ['counted_at', 'u64', 'coarse monotonic clock, ns: when the agent counted'],
 ]);
 
 const endpointKey = layout('endpoint_key', 4, [['ifindex', 'u32', "host side of the pod's interface"]]);
@@ -294,7 +330,7 @@ const endpointValue = layout('endpoint_value', 4, [
   [
     'flags',
     'u16',
-    'bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9',
+    'bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9; 10 = is a function',
   ],
   ['mtu', 'u32', "MTU of the pod's interface, bytes"],
   ['generation', 'u32', 'policy generation: changes whenever what is selected here changes'],
@@ -309,7 +345,10 @@ const peerKey = layout('peer_key', 4, [
   ['address', 'bytes16', 'network address'],
 ]);
 
-const peerValue = layout('peer_value', 4, [['flags', 'u32', 'bit 0 = trusted outer source, 1 = decapsulates']]);
+const peerValue = layout('peer_value', 4, [
+  ['flags', 'u32', 'bit 0 = trusted outer source, 1 = decapsulates'],
+  ['ifindex', 'u32', 'of a pod of this node: host side of its interface, by which its packets come; 0 = elsewhere'],
+]);
 
 const metricsKey = layout('metrics_key', 4, [['slot', 'u32', 'reason * 2 + direction']]);
 
@@ -370,6 +409,22 @@ export const MAPS = {
     capacity: 262144,
     doc: 'Live flows: one entry a flow and endpoint, found by the packets of both directions.',
   },
+  sfcfragment: {
+    name: 'sfcfragment',
+    kind: 'lru-hash',
+    key: fragmentKey,
+    value: fragmentValue,
+    capacity: 65536,
+    doc: 'The ports of fragmented datagrams, as their first fragments told them.',
+  },
+  sfcquota: {
+    name: 'sfcquota',
+    kind: 'hash',
+    key: quotaKey,
+    value: quotaValue,
+    capacity: 4096,
+    doc: 'How many flows a pod has and may have.',
+  },
   endpoint: {
     name: 'endpoint',
     kind: 'hash',
@@ -403,4 +458,4 @@ export const MAP_NAMES = Object.keys(MAPS) as MapName[];
  * Names the set of layouts above. Part of the pin path: state pinned by another layout is never
  * opened by mistake. Raise it with every change of a layout.
  */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;

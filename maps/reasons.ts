@@ -48,9 +48,15 @@ const table = [
   [43, 'nsh-malformed', 'dropped', 'to-pod', 'NSH length or MD type other than what the option holds'],
   [44, 'next-protocol', 'dropped', 'to-pod', 'Geneve protocol type, NSH next protocol and inner version disagree'],
   [45, 'inner-malformed', 'dropped', 'to-pod', 'inner packet truncated, or its lengths contradict each other'],
-  [46, 'fragment', 'dropped', 'both', 'fragment of a selected packet that carries no ports'],
+  [46, 'fragment', 'dropped', 'both', 'fragment of a selected datagram whose first fragment has not been seen'],
   [47, 'encap-failed', 'dropped', 'both', 'the kernel could not make room for the outer headers'],
-  [48, 'too-big', 'dropped', 'both', 'the encapsulated packet exceeds the next link'],
+  [
+    48,
+    'too-big',
+    'dropped',
+    'both',
+    'the encapsulated packet exceeds the path to the next hop: the sender is told (fragmentation needed, packet too big)',
+  ],
   [49, 'no-address', 'dropped', 'from-pod', 'the sending endpoint has no address of the outer family'],
   [50, 'malformed', 'dropped', 'from-pod', 'packet of a selected endpoint whose own headers are truncated or contradict each other'],
   [51, 'ecn', 'dropped', 'to-pod', 'outer header says congestion, inner packet cannot carry it (RFC 6040 4.2)'],
@@ -71,6 +77,29 @@ const table = [
     'to-pod',
     'packet to a pod whose ingress is selected and whose address no peer range covers: the chain could not give it back',
   ],
+  [
+    57,
+    'rejected',
+    'dropped',
+    'both',
+    'the chain has no ready function and its failure policy is reject: the sender is told (RST, prohibited)',
+  ],
+  [58, 'flow-limit', 'dropped', 'both', 'first packet of a flow of a pod that has as many flows as it may have'],
+  [
+    59,
+    'spoofed-hop',
+    'dropped',
+    'to-pod',
+    "the outer source is a pod's of this node, but the packet did not come from it; or it came from another pod",
+  ],
+  [
+    60,
+    'tunnel-error',
+    'dropped',
+    'to-pod',
+    'ICMP error about the tunnel itself, which no pod sent: the MTU that it tells is kept for the flow',
+  ],
+  [61, 'outer-checksum', 'dropped', 'to-pod', 'the outer UDP checksum does not fit the headers'],
 ] as const satisfies readonly (readonly [number, string, ReasonClass, CountedBy, string])[];
 
 export type ReasonName = (typeof table)[number][1];

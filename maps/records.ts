@@ -80,7 +80,8 @@ export type SfcflowValue = {
   readonly next_path: number;
   readonly previous_hop: Uint8Array;
   readonly next_hop: Uint8Array;
-  readonly local: Uint8Array;
+  readonly previous_local: Uint8Array;
+  readonly next_local: Uint8Array;
   readonly endpoint: number;
   readonly role: number;
   readonly flags: number;
@@ -93,7 +94,6 @@ export type SfcflowValue = {
   /** Coarse monotonic clock, ns. */
   readonly last_seen: number;
   readonly last_tick: number;
-  readonly local_family: number;
   readonly arrival_ttl: number;
   readonly reply_ttl: number;
   readonly latest: number;
@@ -104,12 +104,14 @@ export type SfcflowValue = {
   readonly next_ifindex: number;
   readonly next_checked: number;
   readonly next_mtu: number;
+  readonly next_path_mtu: number;
   /** 6 bytes, as is the next. */
   readonly next_destination_mac: Uint8Array;
   readonly next_source_mac: Uint8Array;
   readonly previous_ifindex: number;
   readonly previous_checked: number;
   readonly previous_mtu: number;
+  readonly previous_path_mtu: number;
   readonly previous_destination_mac: Uint8Array;
   readonly previous_source_mac: Uint8Array;
 };
@@ -120,7 +122,8 @@ export const EMPTY_FLOW: SfcflowValue = Object.freeze({
   next_path: 0,
   previous_hop: new Uint8Array(16),
   next_hop: new Uint8Array(16),
-  local: new Uint8Array(16),
+  previous_local: new Uint8Array(16),
+  next_local: new Uint8Array(16),
   endpoint: 0,
   role: 0,
   flags: 0,
@@ -132,7 +135,6 @@ export const EMPTY_FLOW: SfcflowValue = Object.freeze({
   epoch: 0,
   last_seen: 0,
   last_tick: 0,
-  local_family: 0,
   arrival_ttl: 0,
   reply_ttl: 0,
   latest: 0,
@@ -143,14 +145,39 @@ export const EMPTY_FLOW: SfcflowValue = Object.freeze({
   next_ifindex: 0,
   next_checked: 0,
   next_mtu: 0,
+  next_path_mtu: 0,
   next_destination_mac: new Uint8Array(6),
   next_source_mac: new Uint8Array(6),
   previous_ifindex: 0,
   previous_checked: 0,
   previous_mtu: 0,
+  previous_path_mtu: 0,
   previous_destination_mac: new Uint8Array(6),
   previous_source_mac: new Uint8Array(6),
 });
+
+export type SfcfragmentKey = { readonly ifindex: number; readonly slot: number };
+
+export type SfcfragmentValue = {
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly id: number;
+  readonly source_port: number;
+  readonly destination_port: number;
+  readonly family: number;
+  readonly protocol: number;
+  /** Coarse monotonic clock, ns. */
+  readonly last_seen: number;
+};
+
+export type SfcquotaKey = { readonly ifindex: number };
+
+export type SfcquotaValue = {
+  readonly limit: number;
+  readonly flows: number;
+  /** Coarse monotonic clock, ns. */
+  readonly counted_at: number;
+};
 
 export type EndpointKey = { readonly ifindex: number };
 
@@ -171,7 +198,11 @@ export type PeerKey = {
   readonly address: Uint8Array;
 };
 
-export type PeerValue = { readonly flags: number };
+export type PeerValue = {
+  readonly flags: number;
+  /** Of a pod of this node, else 0. */
+  readonly ifindex: number;
+};
 
 export type MetricsKey = { readonly slot: number };
 
@@ -185,6 +216,8 @@ export interface MapRecords {
   readonly sfcbackend: { readonly key: SfcbackendKey; readonly value: SfcbackendValue };
   readonly sfcaffinity: { readonly key: SfcaffinityKey; readonly value: SfcaffinityValue };
   readonly sfcflow: { readonly key: SfcflowKey; readonly value: SfcflowValue };
+  readonly sfcfragment: { readonly key: SfcfragmentKey; readonly value: SfcfragmentValue };
+  readonly sfcquota: { readonly key: SfcquotaKey; readonly value: SfcquotaValue };
   readonly endpoint: { readonly key: EndpointKey; readonly value: EndpointValue };
   readonly peer: { readonly key: PeerKey; readonly value: PeerValue };
   readonly metrics: { readonly key: MetricsKey; readonly value: MetricsValue };

@@ -108,6 +108,8 @@ export interface TypedMaps {
   readonly sfcbackend: Typed<'sfcbackend'>;
   readonly sfcaffinity: Typed<'sfcaffinity'>;
   readonly sfcflow: Typed<'sfcflow'>;
+  readonly sfcfragment: Typed<'sfcfragment'>;
+  readonly sfcquota: Typed<'sfcquota'>;
   readonly endpoint: Typed<'endpoint'>;
   readonly peer: Typed<'peer'>;
   readonly metrics: PerCpuMap<MapRecords['metrics']['key'], MapRecords['metrics']['value']>;
@@ -135,6 +137,8 @@ export function typedMaps(store: MapStore, hostOrder: ByteOrder = HOST_ORDER): T
     sfcbackend: typed('sfcbackend'),
     sfcaffinity: typed('sfcaffinity'),
     sfcflow: typed('sfcflow'),
+    sfcfragment: typed('sfcfragment'),
+    sfcquota: typed('sfcquota'),
     endpoint: typed('endpoint'),
     peer: typed('peer'),
     metrics: new PerCpuMap(store.raw('metrics'), counters.key, counters.value),

@@ -5,9 +5,9 @@
 
 import { counterViews } from '../agent/index.js';
 import { type CaptureBatch, type CapturedPacket, LinkReader, type PcapStreamWriter } from '../capture/index.js';
-import { OVERHEAD, Pipeline, VERDICT } from '../datapath/userspace/index.js';
+import { OVERHEAD, overheadOf, Pipeline, VERDICT } from '../datapath/userspace/index.js';
 import { ETHERTYPE } from '../geneve/index.js';
-import { DIRECTION, formatMapAddress, formatPath, REASONS, typedMaps } from '../maps/index.js';
+import { DIRECTION, FAMILY, formatMapAddress, formatPath, REASONS, typedMaps } from '../maps/index.js';
 import { DirectionReader, type Ways } from './direction.js';
 import { headersCaptured } from './headers.js';
 import { IFINDEX, type Node } from './node.js';
@@ -161,7 +161,7 @@ export class Replay {
     const reasons = inserted(instances, instance, () => new Map<string, Amount>());
     const amount = inserted(reasons, reason, () => ({ packets: 0, bytes: 0 }));
     amount.packets += 1;
-    amount.bytes += wrapped ? length - OVERHEAD : length;
+    amount.bytes += wrapped ? length - overheadOf(this.#view.getUint8(start) >> 4 === 6 ? FAMILY.ipv6 : FAMILY.ipv4) : length;
   }
 
   #count(what: Uncounted, direction: number | undefined, bytes: number): void {

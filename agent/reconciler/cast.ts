@@ -133,7 +133,7 @@ export function story(told: Story): Target {
   for (const cidr of peers) {
     const [network = '', length = ''] = cidr.split('/');
     const key = { prefix_len: PEER_STATIC_BITS + Number(length), family: FAMILY.ipv4, address: ip(network) };
-    target.peers.set(peerKeyText(key), { key, value: { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates } });
+    target.peers.set(peerKeyText(key), { key, value: { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates, ifindex: 0 } });
   }
   return target;
 }

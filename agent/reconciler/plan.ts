@@ -312,7 +312,8 @@ function planDeletes(target: Target, observed: Observed, fitting: Fitting, out: 
   }
   for (const text of fitting.peers) {
     const wanted = target.peers.get(text);
-    if (wanted === undefined || observed.peers.get(text)?.value.flags === wanted.value.flags) continue;
+    const seen = observed.peers.get(text)?.value;
+    if (wanted === undefined || (seen?.flags === wanted.value.flags && seen.ifindex === wanted.value.ifindex)) continue;
     out.peers.push({ kind: 'peer-set', id: `peer:${text}`, needs: [], ...wanted });
   }
 }

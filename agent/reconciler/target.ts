@@ -4,6 +4,7 @@ import {
   ENDPOINT_FLAG,
   FAILURE_POLICY,
   FAMILY,
+  type Family,
   PATH_FLAG,
   PEER_FLAG,
   PEER_STATIC_BITS,
@@ -64,16 +65,42 @@ function addresses(backends: readonly DesiredBackend[]): Set<string> {
   return new Set(backends.map(({ address }) => addressText({ address: address.bytes, family: address.family })));
 }
 
-function endpointSettings(endpoint: LocatedEndpoint): EndpointSettings {
+/** `functions`: addresses of all instances. */
+function endpointSettings(endpoint: LocatedEndpoint, functions: ReadonlySet<string>): EndpointSettings {
   const ipv4 = endpoint.addresses.find((address) => address.family === FAMILY.ipv4);
   const ipv6 = endpoint.addresses.find((address) => address.family === FAMILY.ipv6);
   return {
     id: endpoint.id,
-    flags: (ipv4 === undefined ? 0 : ENDPOINT_FLAG.ipv4) | (ipv6 === undefined ? 0 : ENDPOINT_FLAG.ipv6),
+    flags:
+      (ipv4 === undefined ? 0 : ENDPOINT_FLAG.ipv4) |
+      (ipv6 === undefined ? 0 : ENDPOINT_FLAG.ipv6) |
+      (endpoint.addresses.some(({ bytes, family }) => functions.has(addressText({ address: bytes, family }))) ? ENDPOINT_FLAG.function : 0),
     mtu: endpoint.mtu,
     ipv4: ipv4 === undefined ? new Uint8Array(4) : ipv4.bytes.slice(0, 4),
     ipv6: ipv6 === undefined ? new Uint8Array(16) : ipv6.bytes.slice(),
   };
+}
+
+/** The pod ranges; and the pods of this node in them, with the interfaces by which their packets come. */
+function targetPeers({ peers }: DesiredState, located: readonly LocatedEndpoint[]): Target['peers'] {
+  const flags = PEER_FLAG.trusted | PEER_FLAG.decapsulates;
+  const entry = (prefixLength: number, family: Family, address: Uint8Array, ifindex: number) => {
+    const key = { prefix_len: PEER_STATIC_BITS + prefixLength, family, address };
+    return [peerKeyText(key), { key, value: { flags, ifindex } }] as const;
+  };
+  const covered = ({ bytes, family }: Address) =>
+    peers.some(({ cidr }) => cidr.family === family && sharesPrefix(bytes, cidr.bytes, cidr.prefixLength));
+  const local = located.flatMap(({ ifindex, addresses }) =>
+    addresses.filter(covered).map(({ bytes, family }) => entry(family === FAMILY.ipv4 ? 32 : 128, family, bytes, ifindex)),
+  );
+  return new Map([...peers.map(({ cidr }) => entry(cidr.prefixLength, cidr.family, cidr.bytes, 0)), ...local]);
+}
+
+/** Are the first `bits` of two addresses the same? */
+function sharesPrefix(one: Uint8Array, other: Uint8Array, bits: number): boolean {
+  const whole = bits >> 3;
+  for (let index = 0; index < whole; index++) if (one[index] !== other[index]) return false;
+  return (bits & 7) === 0 || ((one[whole] ?? 0) ^ (other[whole] ?? 0)) >> (8 - (bits & 7)) === 0;
 }
 
 /** Path as the maps hold it: SPI << 8 | SI, unsigned. */
@@ -126,12 +153,8 @@ export function buildTarget(desired: DesiredState, located: readonly LocatedEndp
     ports.set(portsKeyText(key), { key, value: { first_port: firstPort }, together });
   }
 
-  const peers = new Map<string, { key: { prefix_len: number; family: number; address: Uint8Array }; value: { flags: number } }>();
-  for (const { cidr } of desired.peers) {
-    const key = { prefix_len: PEER_STATIC_BITS + cidr.prefixLength, family: cidr.family, address: cidr.bytes };
-    peers.set(peerKeyText(key), { key, value: { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates } });
-  }
-
-  const endpoints = new Map(located.map((endpoint) => [endpoint.ifindex, endpointSettings(endpoint)] as const));
+  const peers = targetPeers(desired, located);
+  const functions = new Set([...paths.values()].flatMap(({ keepFlows }) => [...keepFlows]));
+  const endpoints = new Map(located.map((endpoint) => [endpoint.ifindex, endpointSettings(endpoint, functions)] as const));
   return { selects, ports, paths, endpoints, peers };
 }

@@ -1,11 +1,12 @@
 /** Which instance a client has on a path with session affinity: asked once a flow, at its first packet. */
 
-import { FAMILY, type HashMap } from '../../maps/index.js';
-import { AFFINITY, AFFINITY_KEY } from './fields.js';
+import type { HashMap } from '../../maps/index.js';
+import { AFFINITY, AFFINITY_KEY, setTime64, time64 } from './fields.js';
+import type { PacketReader } from './packet.js';
 
 const NONE = -1;
 const NS_A_SECOND = 1e9;
-const WORD = 2 ** 32;
+const ADDRESS_LENGTH = 16;
 
 export class AffinityTable {
   readonly #map: HashMap;
@@ -20,52 +21,49 @@ export class AffinityTable {
     this.#little = little;
     this.#key = new Int32Array(map.spec.key.size / 4);
     this.#keyView = new DataView(this.#key.buffer);
-    this.#keyView.setUint8(AFFINITY_KEY.family, FAMILY.ipv4);
   }
 
   setClock(now: number): void {
     this.#now[0] = now;
   }
 
-  /** Slot of the client's entry on the path when it was last seen no longer ago than `timeout` seconds, else -1. Counts as seen. */
-  live(path: number, client: number, timeout: number): number {
+  /** Slot of the entry of the packet's client on the path when it was last seen no longer ago than `timeout` seconds, else -1. Counts as seen. */
+  live(path: number, packet: PacketReader, timeout: number): number {
     this.#keyView.setUint32(AFFINITY_KEY.path, path);
-    this.#keyView.setInt32(AFFINITY_KEY.client, client);
+    this.#keyView.setUint8(AFFINITY_KEY.family, packet.family);
+    packet.writeSource(this.#keyView, AFFINITY_KEY.client);
     const { table } = this.#map;
     const slot = table.find(this.#key);
     if (slot === NONE) return NONE;
     table.use(slot);
-    const at = slot * table.valueSize + AFFINITY.last_seen;
-    const low = table.view.getUint32(this.#little ? at : at + 4, this.#little);
-    const high = table.view.getUint32(this.#little ? at + 4 : at, this.#little);
-    if ((this.#now[0] as number) > high * WORD + low + timeout * NS_A_SECOND) return NONE;
+    const seen = time64(table.view, slot * table.valueSize + AFFINITY.last_seen, this.#little);
+    if ((this.#now[0] as number) > seen + timeout * NS_A_SECOND) return NONE;
     this.#seen(slot);
     return slot;
   }
 
-  /** Address of the entry's instance. */
-  backend(slot: number): number {
+  /** Copies the address of the entry's instance to `hop`; returns its family. */
+  backend(slot: number, hop: DataView): number {
     const { table } = this.#map;
-    return table.view.getInt32(slot * table.valueSize + AFFINITY.backend);
+    const at = slot * table.valueSize;
+    for (let word = 0; word < ADDRESS_LENGTH; word += 4) hop.setInt32(word, table.view.getInt32(at + AFFINITY.backend + word));
+    return table.view.getUint8(at + AFFINITY.backend_family);
   }
 
   /** The client that was asked for last has this instance from now on. */
-  record(backend: number): void {
+  record(hop: DataView, family: number): void {
     const { table } = this.#map;
     let slot = table.find(this.#key);
     if (slot === NONE) slot = this.#map.add(this.#key);
     else table.clear(slot);
     const at = slot * table.valueSize;
-    table.view.setInt32(at + AFFINITY.backend, backend);
-    table.view.setUint8(at + AFFINITY.backend_family, FAMILY.ipv4);
+    for (let word = 0; word < ADDRESS_LENGTH; word += 4) table.view.setInt32(at + AFFINITY.backend + word, hop.getInt32(word));
+    table.view.setUint8(at + AFFINITY.backend_family, family);
     this.#seen(slot);
   }
 
   #seen(slot: number): void {
     const { table } = this.#map;
-    const at = slot * table.valueSize + AFFINITY.last_seen;
-    const now = this.#now[0] as number;
-    table.view.setUint32(this.#little ? at : at + 4, now % WORD, this.#little);
-    table.view.setUint32(this.#little ? at + 4 : at, Math.floor(now / WORD), this.#little);
+    setTime64(table.view, slot * table.valueSize + AFFINITY.last_seen, this.#now[0] as number, this.#little);
   }
 }

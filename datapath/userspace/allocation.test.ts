@@ -8,6 +8,8 @@ import { OVERHEAD, Pipeline, VERDICT } from './index.js';
 const VPN = 7;
 const FIREWALL = 8;
 const PACKETS = 20_000;
+/** Bytes of outer headers over IPv4. */
+const OVER_IPV4 = 48;
 
 function node(protocol = 17) {
   const store = createMemoryStore({ sfcflow: 1024 });
@@ -16,7 +18,7 @@ function node(protocol = 17) {
   const endpoint = { mtu: 1500, generation: 2, ipv6: new Uint8Array(16) };
   maps.endpoint.set({ ifindex: VPN }, { ...endpoint, id: 1, flags, ipv4: bytesOf(CAST.vpn).slice(0, 4) });
   maps.endpoint.set({ ifindex: FIREWALL }, { ...endpoint, id: 2, flags: ENDPOINT_FLAG.ipv4, ipv4: bytesOf(CAST.firewall).slice(0, 4) });
-  maps.peer.set({ prefix_len: 32 + 16, family: 1, address: bytesOf('10.244.0.0') }, { flags: 3 });
+  maps.peer.set({ prefix_len: 32 + 16, family: 1, address: bytesOf('10.244.0.0') }, { flags: 3, ifindex: 0 });
   maps.sfcbackend.set({ slot: 0 }, { address: bytesOf(CAST.firewall), family: 1 });
   const path = { service_address: bytesOf('10.96.0.1'), family: 1, flags: 0, failure_policy: 0, affinity_timeout: 0 };
   maps.sfcpath.set({ path: 0x101 }, { ...path, backend_base: 0, backend_slots: 1 });
@@ -57,15 +59,15 @@ describe('the steady path', () => {
     const { pipeline } = node();
     const one = () => pipeline.fromPod(VPN, request.view, OVERHEAD, request.length);
     expect(one()).toBe(VERDICT.pass);
-    expect(pipeline.start).toBe(0);
+    expect(pipeline.start).toBe(OVERHEAD - OVER_IPV4);
     expect(bytesAPacket(one)).toBeLessThan(1);
   });
 
   it('allocates nothing for an established packet that is unwrapped', () => {
     const { pipeline } = node();
     pipeline.fromPod(VPN, request.view, OVERHEAD, request.length);
-    const length = request.length + OVERHEAD;
-    const one = () => pipeline.toPod(FIREWALL, request.view, 0, length);
+    const length = request.length + OVER_IPV4;
+    const one = () => pipeline.toPod(FIREWALL, request.view, OVERHEAD - OVER_IPV4, length);
     expect(one()).toBe(VERDICT.pass);
     expect(pipeline.start).toBe(OVERHEAD);
     expect(bytesAPacket(one)).toBeLessThan(1);

@@ -48,11 +48,14 @@ export class UserspaceStage extends Stage {
         ? pipeline.fromPod(ifindex, view, OVERHEAD, packet.length)
         : pipeline.toPod(ifindex, view, OVERHEAD, packet.length);
     const out = buffer.subarray(pipeline.start, pipeline.start + pipeline.length);
-    const framed = (ip: Uint8Array) => Buffer.concat([bytes.subarray(0, ETHERNET), ip]);
+    const framed = (ip: Uint8Array) => {
+      const type = Buffer.from((ip[0] ?? 0) >> 4 === 6 ? [0x86, 0xdd] : [0x08, 0x00]);
+      return Buffer.concat([bytes.subarray(0, ETHERNET - 2), ip.length === 0 ? bytes.subarray(ETHERNET - 2, ETHERNET) : type, ip]);
+    };
     return {
       verdict: VERDICTS[verdict] ?? String(verdict),
       frame: framed(out),
-      answer: pipeline.answers ? back(framed(pipeline.answer)) : undefined,
+      answer: pipeline.answers ? back(framed(pipeline.answer.subarray(0, pipeline.answerLength))) : undefined,
     };
   }
 }

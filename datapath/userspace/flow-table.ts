@@ -20,6 +20,8 @@ export class FlowTable {
   readonly #clock = new Uint32Array(2);
   /** The packet looked up last runs from a to b. */
   aToB = true;
+  /** The key holds words of an address behind the first. */
+  #wide = false;
 
   constructor(map: HashMap, little: boolean) {
     this.#map = map;
@@ -40,18 +42,23 @@ export class FlowTable {
 
   /** Slot of the packet's flow, or -1. Counts as use. */
   find(ifindex: number, packet: PacketReader): number {
-    const { source, destination, sourcePort, destinationPort } = packet;
-    // Compared as bytes: unsigned words.
-    const aToB = source === destination ? sourcePort <= destinationPort : (source ^ OLDER_SIGN) < (destination ^ OLDER_SIGN);
+    const aToB = isOrdered(packet);
     this.aToB = aToB;
     // Word by word, as the table reads them: a word written in pieces would keep it waiting. Family, protocol and
     // padding are one, the two ports another.
     const key = this.#keyView;
+    const { sourcePort, destinationPort } = packet;
     key.setUint32(FLOW_KEY.ifindex, ifindex, this.#little);
-    key.setInt32(FLOW_KEY.family, (FAMILY.ipv4 << 24) | (packet.protocol << 16));
-    key.setInt32(FLOW_KEY.address_a, aToB ? source : destination);
-    key.setInt32(FLOW_KEY.address_b, aToB ? destination : source);
+    key.setInt32(FLOW_KEY.family, (packet.family << 24) | (packet.protocol << 16));
     key.setInt32(FLOW_KEY.port_a, aToB ? (sourcePort << 16) | destinationPort : (destinationPort << 16) | sourcePort);
+    if (packet.family === FAMILY.ipv6 || this.#wide) {
+      packet.writeSource(key, aToB ? FLOW_KEY.address_a : FLOW_KEY.address_b);
+      packet.writeDestination(key, aToB ? FLOW_KEY.address_b : FLOW_KEY.address_a);
+      this.#wide = packet.family === FAMILY.ipv6;
+    } else {
+      key.setInt32(FLOW_KEY.address_a, aToB ? packet.source : packet.destination);
+      key.setInt32(FLOW_KEY.address_b, aToB ? packet.destination : packet.source);
+    }
     const slot = this.#table.find(this.#key);
     if (slot !== NONE) this.#table.use(slot);
     return slot;
@@ -167,18 +174,6 @@ export class FlowTable {
     return this.view.getUint32(this.at(slot) + FLOW.next_path);
   }
 
-  previousHop(slot: number): number {
-    return this.view.getInt32(this.at(slot) + FLOW.previous_hop);
-  }
-
-  nextHop(slot: number): number {
-    return this.view.getInt32(this.at(slot) + FLOW.next_hop);
-  }
-
-  local(slot: number): number {
-    return this.view.getInt32(this.at(slot) + FLOW.local);
-  }
-
   generation(slot: number): number {
     return this.view.getUint32(this.at(slot) + FLOW.generation, this.#little);
   }
@@ -192,43 +187,101 @@ export class FlowTable {
   }
 
   /** What an entry holds of its endpoint. */
-  setOwner(slot: number, endpoint: number, role: number, local: number): void {
+  setOwner(slot: number, endpoint: number, role: number): void {
     const at = this.at(slot);
     this.view.setUint16(at + FLOW.endpoint, endpoint, this.#little);
     this.view.setUint8(at + FLOW.role, role);
-    this.view.setInt32(at + FLOW.local, local);
-    this.view.setUint8(at + FLOW.local_family, FAMILY.ipv4);
   }
 
   setPath(slot: number, path: number): void {
     this.view.setUint32(this.at(slot) + FLOW.path, path);
   }
 
-  setPreviousHop(slot: number, address: number): void {
-    this.view.setInt32(this.at(slot) + FLOW.previous_hop, address);
-    this.view.setUint8(this.at(slot) + FLOW.previous_family, FAMILY.ipv4);
+  /** MTU of the path to a hop as a router told it; 0: none did. */
+  pathMtu(slot: number, hop: Hop): number {
+    return this.view.getUint16(this.at(slot) + hop.pathMtu, this.#little);
+  }
+
+  setPathMtu(slot: number, hop: Hop, mtu: number): void {
+    this.view.setUint16(this.at(slot) + hop.pathMtu, mtu, this.#little);
+  }
+
+  /** Family of a hop. */
+  familyOf(slot: number, hop: Hop): number {
+    return this.view.getUint8(this.at(slot) + hop.family);
+  }
+
+  /** Is that hop who sent the packet, and is the endpoint's address for it the one that the packet came to? */
+  isBetween(slot: number, hop: Hop, packet: PacketReader): boolean {
+    const at = this.at(slot);
+    return packet.isFrom(this.view, at + hop.address) && packet.isTo(this.view, at + hop.local);
+  }
+
+  /** The packet, which is an outer one, has come from the previous hop. */
+  setPreviousHop(slot: number, packet: PacketReader): void {
+    const at = this.at(slot);
+    packet.writeSource(this.view, at + PREVIOUS.address);
+    packet.writeDestination(this.view, at + PREVIOUS.local);
+    this.view.setUint8(at + PREVIOUS.family, packet.family);
   }
 
   /** Where forward packets of a flow come from, at an entry that knows the rest. */
-  setArrival(slot: number, previousHop: number, ttl: number): void {
-    this.setPreviousHop(slot, previousHop);
+  setArrival(slot: number, packet: PacketReader, ttl: number): void {
+    this.setPreviousHop(slot, packet);
+    this.setPathMtu(slot, PREVIOUS, 0);
     this.setFlags(slot, this.flags(slot) | FLOW_FLAG.previousHop);
     this.setTtl(slot, ttl);
   }
 
-  /** Remembers a decision: the next hop, or that the packet leaves plain (undefined). */
-  remember(slot: number, nextPath: number, nextHop: number | undefined, generation: number): void {
+  /** Remembers that forward packets leave plainly. */
+  rememberPlain(slot: number, nextPath: number, generation: number): void {
+    this.#remember(slot, nextPath, generation);
+    this.setFlags(slot, (this.flags(slot) & ~FLOW_FLAG.nextHop) | FLOW_FLAG.resolved);
+  }
+
+  /** Remembers the next hop: 16 bytes of `hop`, and 16 of `local` from `localAt` on, the endpoint's address of its family. */
+  remember(slot: number, nextPath: number, hop: DataView, family: number, local: DataView, localAt: number, generation: number): void {
     const at = this.at(slot);
     const { view } = this;
-    view.setUint32(at + FLOW.next_path, nextPath);
-    view.setUint32(at + FLOW.generation, generation, this.#little);
-    if (nextHop === undefined) {
-      this.setFlags(slot, (this.flags(slot) & ~FLOW_FLAG.nextHop) | FLOW_FLAG.resolved);
-      return;
+    this.#remember(slot, nextPath, generation);
+    let same = true;
+    for (let word = 0; word < ADDRESS_LENGTH; word += 4) {
+      if (view.getInt32(at + NEXT.address + word) !== hop.getInt32(word)) same = false;
+      view.setInt32(at + NEXT.address + word, hop.getInt32(word));
+      view.setInt32(at + NEXT.local + word, family === FAMILY.ipv4 && word > 0 ? 0 : local.getInt32(localAt + word));
     }
-    for (let word = 4; word < ADDRESS_LENGTH; word += 4) view.setInt32(at + FLOW.next_hop + word, 0);
-    view.setInt32(at + FLOW.next_hop, nextHop);
-    view.setUint8(at + FLOW.next_family, FAMILY.ipv4);
+    if (!same) this.setPathMtu(slot, NEXT, 0); // it was another hop's
+    view.setUint8(at + NEXT.family, family);
     this.setFlags(slot, this.flags(slot) | FLOW_FLAG.nextHop | FLOW_FLAG.resolved);
   }
+
+  #remember(slot: number, nextPath: number, generation: number): void {
+    const at = this.at(slot);
+    this.view.setUint32(at + FLOW.next_path, nextPath);
+    this.view.setUint32(at + FLOW.generation, generation, this.#little);
+  }
+}
+
+/** Where an entry holds one of its hops. */
+export interface Hop {
+  readonly address: number;
+  readonly local: number;
+  readonly family: number;
+  readonly pathMtu: number;
+}
+export const NEXT: Hop = { address: FLOW.next_hop, local: FLOW.next_local, family: FLOW.next_family, pathMtu: FLOW.next_path_mtu };
+export const PREVIOUS: Hop = {
+  address: FLOW.previous_hop,
+  local: FLOW.previous_local,
+  family: FLOW.previous_family,
+  pathMtu: FLOW.previous_path_mtu,
+};
+
+/** Is (source, port) the lower of the packet's two ends? Compared as bytes: unsigned words. */
+function isOrdered(packet: PacketReader): boolean {
+  if (packet.source !== packet.destination) return (packet.source ^ OLDER_SIGN) < (packet.destination ^ OLDER_SIGN);
+  if (packet.source1 !== packet.destination1) return (packet.source1 ^ OLDER_SIGN) < (packet.destination1 ^ OLDER_SIGN);
+  if (packet.source2 !== packet.destination2) return (packet.source2 ^ OLDER_SIGN) < (packet.destination2 ^ OLDER_SIGN);
+  if (packet.source3 !== packet.destination3) return (packet.source3 ^ OLDER_SIGN) < (packet.destination3 ^ OLDER_SIGN);
+  return packet.sourcePort <= packet.destinationPort;
 }

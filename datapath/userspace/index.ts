@@ -1,2 +1,2 @@
 export { Pipeline, type PipelineOptions, VERDICT } from './pipeline.js';
-export { OVERHEAD } from './tunnel.js';
+export { OVERHEAD, overheadOf } from './tunnel.js';

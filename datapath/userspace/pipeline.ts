@@ -19,6 +19,7 @@ import {
   type MemoryStore,
   PATH_FLAG,
   PEER_FLAG,
+  QUOTA_SECONDS,
   REASONS,
   type ReasonName,
   SELECT_FLAG,
@@ -26,12 +27,14 @@ import {
   VISITS_MAX,
 } from '../../maps/index.js';
 import { AffinityTable } from './affinity-table.js';
-import { add64, BACKEND, ENDPOINT, METRICS, PATH } from './fields.js';
-import { FlowTable } from './flow-table.js';
-import { FRAGMENT, PARSED, PacketReader } from './packet.js';
-import { RESET_LENGTH, SegmentReader, writeAnswer, writeTurned } from './reset.js';
+import { add64, BACKEND, ENDPOINT, METRICS, PATH, QUOTA, time64 } from './fields.js';
+import { FlowTable, type Hop, NEXT, PREVIOUS } from './flow-table.js';
+import { FragmentTable } from './fragment-table.js';
+import { MESSAGE_MAX, prohibited, toldMtu, tooBig, writeError } from './icmp.js';
+import { FRAGMENT, ICMP_LENGTH, IPV4_LENGTH, IPV6_LENGTH, PARSED, PacketReader, UDP_LENGTH } from './packet.js';
+import { resetLength, SegmentReader, writeAnswer, writeTurned } from './reset.js';
 import { firstTcpState, isOpening, isOver, RST, TCP_EVENTS } from './tcp-state.js';
-import { ecnDrops, OVERHEAD, redirectTunnel, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
+import { checksumFits, ecnDrops, overheadOf, redirectTunnel, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
 
 /** `onward`: of a packet that a pod was about to receive; it is not for the pod, the node routes it on. */
 export const VERDICT = { pass: 0, drop: 1, onward: 2 } as const;
@@ -43,14 +46,17 @@ const TCP = 6;
 const TTL_CLASSIFIER = 63;
 const TTL_MAX = 64;
 const LARGEST = 0xffff;
-/** Byte of an IPv4 header at which its TTL stands. */
-const IP_TTL = 8;
+/** Byte of an IPv4 header at which its TTL stands, and of an IPv6 header its hop limit. */
+const IPV4_TTL = 8;
+const IPV6_HOP_LIMIT = 7;
+const NS_A_SECOND = 1e9;
+const GENEVE_LENGTH = 8;
 /** One more than any TTL. */
 const NO_TTL = 256;
 const NUMBER = Object.fromEntries(REASONS.map(({ name, number }) => [name, number])) as Readonly<Record<ReasonName, number>>;
 
 /** What `#takePath` decided, beside the next hop. */
-const HOP = { encapsulate: 0, plain: 1, drop: 2 } as const;
+const HOP = { encapsulate: 0, plain: 1, drop: 2, reject: 3 } as const;
 
 export interface PipelineOptions {
   /** UDP port of steering. */
@@ -64,11 +70,14 @@ export class Pipeline {
   /** Has the packet become the RST that ends its connection? */
   ended = false;
   /**
-   * A second packet, where `answers`: it goes the other way, to the pod of what the pod sent, to the node of what
-   * the pod was about to receive.
+   * A second packet, where `answers`, of `answerLength` bytes: it goes the other way, to the pod of what the pod sent, to the node
+   * of what the pod was about to receive.
    */
-  readonly answer = new Uint8Array(RESET_LENGTH);
+  readonly answer = new Uint8Array(MESSAGE_MAX);
+  answerLength = 0;
   answers = false;
+  /** To be set before a packet: of a GSO packet the length of one segment, IP header included; 0: it is none. */
+  segment = 0;
   /** What the packet was counted under last; undefined where it passed uncounted. */
   reason: ReasonName | undefined;
   /** Changes whenever endpoint entries were written: flows are checked against them at their next packet. */
@@ -79,8 +88,10 @@ export class Pipeline {
   readonly #little: boolean;
   readonly #flows: FlowTable;
   readonly #affinity: AffinityTable;
+  readonly #fragments: FragmentTable;
   readonly #packet = new PacketReader();
   readonly #inner = new PacketReader();
+  readonly #about = new PacketReader();
   readonly #tunnel = new TunnelReader();
   readonly #segment = new SegmentReader();
   readonly #answerView = new DataView(this.answer.buffer);
@@ -90,12 +101,18 @@ export class Pipeline {
   #available = 0;
   /** In to-pod: path of the tunnel that the packet has come out of, 0 for none. */
   #cameBy = 0;
+  /** In to-pod: what is in the tunnel is a later fragment of a datagram that nobody knows. */
+  #orphan = false;
   #ifindex = 0;
   #direction: number = DIRECTION.fromPod;
   #hop: number = HOP.drop;
   #reason: ReasonName = 'malformed';
-  #nextHop = 0;
+  /** 16 bytes: an instance that was chosen. */
+  readonly #nextHop = new DataView(new ArrayBuffer(16));
+  #nextFamily: number = FAMILY.ipv4;
   #path = 0;
+  /** Coarse monotonic clock, ns; in an array, because a field would get a new object with each number past 2^31. */
+  readonly #now = new Float64Array(1);
 
   constructor(store: MemoryStore, { port }: PipelineOptions) {
     this.#store = store;
@@ -103,28 +120,33 @@ export class Pipeline {
     this.#little = store.hostOrder === 'LE';
     this.#flows = new FlowTable(store.tables.sfcflow, this.#little);
     this.#affinity = new AffinityTable(store.tables.sfcaffinity, this.#little);
+    this.#fragments = new FragmentTable(store.tables.sfcfragment, this.#little);
   }
 
   /** Sets the coarse monotonic clock, ns; once a batch is enough. */
   setClock(now: number): void {
+    this.#now[0] = now;
     this.#flows.setClock(now);
     this.#affinity.setClock(now);
+    this.#fragments.setClock(now);
   }
 
   /** What a pod sends: an IP packet at `start` of the buffer, with `OVERHEAD` bytes of room before it. */
   fromPod(ifindex: number, view: DataView, start: number, length: number): number {
     this.#take(ifindex, view, start, length, DIRECTION.fromPod);
     const packet = this.#packet;
-    if (length === 0 || view.getUint8(start) >> 4 === 6) return VERDICT.pass;
     const parsed = packet.read(view, start, length);
-    if (parsed !== PARSED.ok || packet.fragment !== FRAGMENT.none || this.#isSteering()) return this.#exception(parsed);
+    if (parsed !== PARSED.ok || packet.fragment !== FRAGMENT.none || this.#isSteering()) {
+      const verdict = this.#exception(parsed);
+      if (verdict !== GO_ON) return verdict;
+    }
     const flows = this.#flows;
     const first = flows.find(ifindex, packet);
     if (first === NONE) return this.#unknown(NONE, false);
     const flow = (flows.flags(first) & FLOW_FLAG.revisited) === 0 ? first : this.#visitOfDeparture(first);
     const forward = flows.isForward(flow);
     const role = flows.role(flow);
-    if ((packet.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) {
+    if ((packet.tcpFlags & TCP_EVENTS) !== 0 || (flows.tcpState(flow) !== 0 && !packet.isError)) {
       // Another connection on the ports of one that is over: a flow of its own.
       if (forward && role === FLOW_ROLE.source && isOver(flows.tcpState(flow)) && isOpening(packet.tcpFlags)) {
         flows.remove(flow); // it may be one that nothing steers
@@ -137,7 +159,7 @@ export class Pipeline {
       if ((flows.flags(flow) & FLOW_FLAG.previousHop) === 0) return VERDICT.pass;
       // Of an ingress flow `path` is how its packets come in: they come back on the pod's own chain.
       const path = role === FLOW_ROLE.ingress ? (flows.nextPath(flow) & ~0xff) >>> 0 : flows.path(flow);
-      return this.#steer(flows.local(flow), flows.previousHop(flow), path, TTL_MAX - flows.ttl(flow), true, 'steered-reply');
+      return this.#steer(flow, PREVIOUS, path, TTL_MAX - flows.ttl(flow), true, 'steered-reply');
     }
     if (role !== FLOW_ROLE.source && role !== FLOW_ROLE.function) return this.#unknown(flow, false);
     if (role === FLOW_ROLE.function && flows.ttl(flow) <= 1) return this.#drop('nsh-ttl', DIRECTION.fromPod, packet.length);
@@ -157,8 +179,9 @@ export class Pipeline {
         }
         if (role === FLOW_ROLE.source) return this.#unknown(flow, true);
         this.#afterFunction(source, flow);
-        if (this.#hop === HOP.drop) return this.#drop(this.#reason, DIRECTION.fromPod, packet.length);
-        flows.remember(flow, this.#path, this.#hop === HOP.encapsulate ? this.#nextHop : undefined, generation);
+        if (this.#hop === HOP.drop || this.#hop === HOP.reject) return this.#notSteered();
+        if (this.#hop === HOP.plain) flows.rememberPlain(flow, this.#path, generation);
+        else if (!this.#remember(flow, source)) return this.#drop('no-address', DIRECTION.fromPod, packet.length);
       }
       flows.setEpoch(flow, this.epoch);
     }
@@ -169,17 +192,15 @@ export class Pipeline {
     }
     const next = flows.nextPath(flow);
     const reason: ReasonName = role === FLOW_ROLE.source ? 'steered-source' : (next & 0xff) !== 0 ? 'steered-next' : 'steered-destination';
-    return this.#steer(flows.local(flow), flows.nextHop(flow), next, flows.ttl(flow) - 1, false, reason);
+    return this.#steer(flow, NEXT, next, flows.ttl(flow) - 1, false, reason);
   }
 
   /** What a pod is about to receive: an IP packet at `start` of the buffer. */
   toPod(ifindex: number, view: DataView, start: number, length: number): number {
     this.#take(ifindex, view, start, length, DIRECTION.toPod);
-    const packet = this.#packet;
-    if (length === 0 || view.getUint8(start) >> 4 === 6) return VERDICT.pass;
-    if (packet.read(view, start, length) !== PARSED.ok) return VERDICT.pass;
+    if (this.#packet.read(view, start, length) !== PARSED.ok) return VERDICT.pass;
     this.#cameBy = 0;
-    return this.#isSteering() ? this.#steered() : this.#plain();
+    return this.#isSteering() ? this.#steered() : this.#unwrapped();
   }
 
   #take(ifindex: number, view: DataView, start: number, length: number, direction: number): void {
@@ -195,8 +216,8 @@ export class Pipeline {
   }
 
   #isSteering(): boolean {
-    const { protocol, destinationPort, fragment } = this.#packet;
-    return protocol === UDP && destinationPort === this.#port && fragment !== FRAGMENT.later;
+    const { protocol, destinationPort, fragment, isError } = this.#packet;
+    return protocol === UDP && destinationPort === this.#port && fragment !== FRAGMENT.later && !isError;
   }
 
   /** Slot of the endpoint of this interface, or -1. */
@@ -220,9 +241,37 @@ export class Pipeline {
     return table.view.getUint16(slot * table.valueSize + ENDPOINT.id, this.#little);
   }
 
-  #endpointAddress(slot: number): number {
+  /** Where the endpoint's address of a family stands in the table's view; -1 where it has none. Behind one of IPv4 stands no other word of it. */
+  #endpointAddress(slot: number, family: number): number {
     const { table } = this.#store.tables.endpoint;
-    return table.view.getInt32(slot * table.valueSize + ENDPOINT.ipv4);
+    const v6 = family === FAMILY.ipv6;
+    if ((this.#endpointFlags(slot) & (v6 ? ENDPOINT_FLAG.ipv6 : ENDPOINT_FLAG.ipv4)) === 0) return NONE;
+    return slot * table.valueSize + (v6 ? ENDPOINT.ipv6 : ENDPOINT.ipv4);
+  }
+
+  /** Writes the chosen next hop into a flow. False, and nothing is written: the endpoint has no address of its family. */
+  #remember(flow: number, endpoint: number): boolean {
+    const local = this.#endpointAddress(endpoint, this.#nextFamily);
+    if (local === NONE) return false;
+    const { view } = this.#store.tables.endpoint.table;
+    const generation = this.#endpointWord(endpoint, ENDPOINT.generation);
+    this.#flows.remember(flow, this.#path, this.#nextHop, this.#nextFamily, view, local, generation);
+    return true;
+  }
+
+  /** May the pod behind this interface have one more flow? While no agent counts, nobody is held to a number. */
+  #admits(): boolean {
+    const { table } = this.#store.tables.sfcquota;
+    this.#wordView.setUint32(0, this.#ifindex, this.#little);
+    const slot = table.find(this.#word);
+    if (slot === NONE) return true;
+    const at = slot * table.valueSize;
+    const { view } = table;
+    if ((this.#now[0] as number) > time64(view, at + QUOTA.counted_at, this.#little) + QUOTA_SECONDS * NS_A_SECOND) return true;
+    const flows = view.getUint32(at + QUOTA.flows, this.#little);
+    if (flows >= view.getUint32(at + QUOTA.limit, this.#little)) return false;
+    view.setUint32(at + QUOTA.flows, flows + 1, this.#little);
+    return true;
   }
 
   /** Adds to `metrics`: what a caller meets before or after the pipeline is counted beside its own reasons. */
@@ -251,15 +300,13 @@ export class Pipeline {
       return (flags & selecting) !== 0 ? this.#drop('malformed', DIRECTION.fromPod, this.#available) : VERDICT.pass;
     }
     if (this.#isSteering()) return this.#drop('spoofed-encap', DIRECTION.fromPod, packet.length);
-    if (
-      this.#classify(source, DIRECTION.fromPod) !== 0 ||
-      (packet.fragment === FRAGMENT.later && this.#maySelectByPort(source, DIRECTION.fromPod))
-    )
-      return this.#drop('fragment', DIRECTION.fromPod, packet.length);
-    return VERDICT.pass;
+    if (!this.#fragments.isOrphan(this.#ifindex, packet)) return GO_ON;
+    return (flags & ENDPOINT_FLAG.function) !== 0 || this.#mayBeSelected(source, DIRECTION.fromPod)
+      ? this.#drop('fragment', DIRECTION.fromPod, packet.length)
+      : VERDICT.pass;
   }
 
-  /** Index in `sfcselect` of what selects the IPv4 packet that was given last, -1 when nothing does. Looked up anew: for reports. */
+  /** Index in `sfcselect` of what selects the packet that was given last, -1 when nothing does. Looked up anew: for reports. */
   selecting(direction: number = DIRECTION.fromPod): number {
     const endpoint = this.#endpoint();
     return endpoint === NONE ? NONE : this.#select(endpoint, direction);
@@ -281,10 +328,19 @@ export class Pipeline {
     return this.#packet.isTcpOrUdp || (flags & ENDPOINT_FLAG.selectsAnyProtocol) !== 0 ? flags : 0;
   }
 
-  /** A later fragment, which carries no ports, may belong to a flow that is selected by its port. */
-  #maySelectByPort(endpoint: number, direction: number): boolean {
-    const { isTcpOrUdp, protocol } = this.#packet;
-    return (this.#selectedFor(endpoint, direction) & ENDPOINT_FLAG.selectsPorts) !== 0 && (isTcpOrUdp || protocol === SCTP);
+  /**
+   * Could a later fragment, which carries no ports, belong to a flow that is selected? Of IPv6 it may not even tell its protocol,
+   * where an extension header stands in its place.
+   */
+  #mayBeSelected(endpoint: number, direction: number): boolean {
+    const packet = this.#packet;
+    if (packet.isVague) {
+      const flags = this.#endpointFlags(endpoint);
+      return ((direction === DIRECTION.fromPod ? flags : flags >> ENDPOINT_INGRESS_SHIFT) & ENDPOINT_SELECTS.egress) !== 0;
+    }
+    const ports = packet.isTcpOrUdp || packet.protocol === SCTP;
+    if (ports && (this.#selectedFor(endpoint, direction) & ENDPOINT_FLAG.selectsPorts) !== 0) return true;
+    return this.#classify(endpoint, direction) !== 0;
   }
 
   /**
@@ -295,6 +351,7 @@ export class Pipeline {
     const flags = this.#selectedFor(endpoint, direction);
     const { destinationPort, protocol } = this.#packet;
     let found = NONE;
+    if (this.#packet.staysOnLink) return NONE;
     if ((flags & ENDPOINT_FLAG.selectsPorts) !== 0 && destinationPort !== 0) {
       const port =
         (flags & ENDPOINT_FLAG.selectsRanges) !== 0
@@ -308,9 +365,14 @@ export class Pipeline {
   }
 
   #selectEntry(endpoint: number, direction: number, protocol: number, port: number): number {
-    const { source, destination } = this.#packet;
-    const other = direction === DIRECTION.fromPod ? destination : source;
-    return this.#store.select.lookup(this.#endpointId(endpoint), FAMILY.ipv4, selectFlags(direction), port, protocol, other, 0, 0, 0);
+    const packet = this.#packet;
+    const id = this.#endpointId(endpoint);
+    const flags = selectFlags(direction);
+    const { family } = packet;
+    const { select } = this.#store;
+    return direction === DIRECTION.fromPod
+      ? select.lookup(id, family, flags, port, protocol, packet.destination, packet.destination1, packet.destination2, packet.destination3)
+      : select.lookup(id, family, flags, port, protocol, packet.source, packet.source1, packet.source2, packet.source3);
   }
 
   /** Of two look-ups, in the order of precedence, the one with the longer prefix. An entry without a path is an exception: no match. */
@@ -333,11 +395,12 @@ export class Pipeline {
     }
     const flows = this.#flows;
     if (kept !== NONE && flows.nextPath(kept) === path && (flows.flags(kept) & FLOW_FLAG.nextHop) !== 0) {
-      this.#nextHop = flows.nextHop(kept);
+      copy(this.#nextHop, flows.view, flows.at(kept) + NEXT.address);
+      this.#nextFamily = flows.familyOf(kept, NEXT);
     } else if (!this.#chooseBackend(path, slot)) {
-      const bypass = sfcpath.table.view.getUint8(slot * sfcpath.table.valueSize + PATH.failure_policy) === FAILURE_POLICY.bypass;
-      this.#hop = bypass ? HOP.plain : HOP.drop;
-      this.#reason = bypass ? 'bypassed' : 'no-backend';
+      const policy = sfcpath.table.view.getUint8(slot * sfcpath.table.valueSize + PATH.failure_policy);
+      this.#hop = policy === FAILURE_POLICY.bypass ? HOP.plain : policy === FAILURE_POLICY.reject ? HOP.reject : HOP.drop;
+      this.#reason = this.#hop === HOP.plain ? 'bypassed' : this.#hop === HOP.reject ? 'rejected' : 'no-backend';
       return;
     }
     this.#hop = HOP.encapsulate;
@@ -351,14 +414,14 @@ export class Pipeline {
     if (view.getUint32(at + PATH.backend_slots, this.#little) === 0) return false;
     if ((view.getUint8(at + PATH.flags) & PATH_FLAG.affinity) === 0) return this.#backendOfHash(at, this.#packet.flowHash());
     const affinity = this.#affinity;
-    const known = affinity.live(path, this.#packet.source, view.getUint32(at + PATH.affinity_timeout, this.#little));
+    const known = affinity.live(path, this.#packet, view.getUint32(at + PATH.affinity_timeout, this.#little));
     if (known !== NONE) {
-      this.#nextHop = affinity.backend(known);
+      this.#nextFamily = affinity.backend(known, this.#nextHop);
       return true;
     }
     // By the client's hash: its first packets come to one instance though they meet on two nodes.
     if (!this.#backendOfHash(at, this.#packet.clientHash())) return false;
-    affinity.record(this.#nextHop);
+    affinity.record(this.#nextHop, this.#nextFamily);
     return true;
   }
 
@@ -368,17 +431,21 @@ export class Pipeline {
     const slots = sfcpath.table.view.getUint32(at + PATH.backend_slots, this.#little);
     const chosen = sfcpath.table.view.getUint32(at + PATH.backend_base, this.#little) + (hash % slots);
     const backend = chosen * sfcbackend.stride;
-    if (chosen >= sfcbackend.capacity || sfcbackend.view.getUint8(backend + BACKEND.family) !== FAMILY.ipv4) return false;
-    this.#nextHop = sfcbackend.view.getInt32(backend + BACKEND.address);
+    if (chosen >= sfcbackend.capacity || sfcbackend.view.getUint8(backend + BACKEND.family) === 0) return false;
+    copy(this.#nextHop, sfcbackend.view, backend + BACKEND.address);
+    this.#nextFamily = sfcbackend.view.getUint8(backend + BACKEND.family);
     return true;
   }
 
-  /** A packet of no known flow, or of `flow` whose policy changed (`kept`) or whose role is another: the endpoint's own egress. */
+  /**
+   * A packet of no known flow, or of `flow` whose policy changed (`kept`) or whose role is another: the endpoint's own egress. An
+   * ICMP error opens no flow.
+   */
   #unknown(flow: number, kept: boolean): number {
     const source = this.#endpoint();
     const packet = this.#packet;
     const flows = this.#flows;
-    if (source === NONE) return VERDICT.pass;
+    if (source === NONE || (packet.isError && !kept)) return VERDICT.pass;
     const path = this.#classify(source, DIRECTION.fromPod);
     if (path === 0) {
       if (kept)
@@ -388,18 +455,18 @@ export class Pipeline {
     }
     this.#takePath(path, kept ? flow : NONE, 'steered-source');
     if (this.#hop !== HOP.encapsulate) return this.#notSteered();
-    if ((this.#endpointFlags(source) & ENDPOINT_FLAG.ipv4) === 0) return this.#drop('no-address', DIRECTION.fromPod, packet.length);
-    const local = this.#endpointAddress(source);
+    if (this.#endpointAddress(source, this.#nextFamily) === NONE) return this.#drop('no-address', DIRECTION.fromPod, packet.length);
+    if (!kept && !this.#admits()) return this.#drop('flow-limit', DIRECTION.fromPod, packet.length);
     const slot = kept ? flow : flows.renew(flow);
     flows.setPath(slot, path);
-    flows.setOwner(slot, this.#endpointId(source), FLOW_ROLE.source, local);
+    flows.setOwner(slot, this.#endpointId(source), FLOW_ROLE.source);
     flows.setFlags(slot, flows.aToB ? FLOW_FLAG.forwardAToB : 0);
     flows.setTtl(slot, TTL_MAX);
     if (!kept) flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
-    flows.remember(slot, path, this.#nextHop, this.#endpointWord(source, ENDPOINT.generation));
+    this.#remember(slot, source);
     flows.setEpoch(slot, this.epoch);
     flows.touch(slot, true, packet.length);
-    return this.#steer(local, this.#nextHop, path, TTL_CLASSIFIER, false, this.#reason);
+    return this.#steer(slot, NEXT, path, TTL_CLASSIFIER, false, this.#reason);
   }
 
   /** The pod opens a flow that nothing steers: the replies are no ingress. TCP: the SYN only, never its middle. */
@@ -411,15 +478,16 @@ export class Pipeline {
       return;
     }
     if (this.#selectedFor(source, DIRECTION.toPod) === 0 || (packet.protocol === TCP && !isOpening(packet.tcpFlags))) return;
-    this.#remember(source, FLOW_ROLE.outbound);
+    this.#rememberOwn(source, FLOW_ROLE.outbound);
   }
 
   /** A fresh entry of a flow that is none of the datapath's: its packets pass, both ways. */
-  #remember(endpoint: number, role: number): void {
+  #rememberOwn(endpoint: number, role: number): void {
     const packet = this.#packet;
     const flows = this.#flows;
+    if (!this.#admits()) return;
     const slot = flows.renew(NONE);
-    flows.setOwner(slot, this.#endpointId(endpoint), role, this.#endpointAddress(endpoint));
+    flows.setOwner(slot, this.#endpointId(endpoint), role);
     flows.setFlags(slot, FLOW_FLAG.resolved | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
     flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
     flows.touch(slot, true, packet.length);
@@ -440,32 +508,73 @@ export class Pipeline {
     this.#path = (path & ~0xff) >>> 0;
     this.#hop = HOP.plain;
     this.#reason = 'left-cluster';
-    if ((this.#peerFlags(this.#packet.destination) & PEER_FLAG.decapsulates) !== 0) {
+    if (this.#decapsulates()) {
       this.#hop = HOP.encapsulate;
       this.#reason = 'steered-destination';
-      this.#nextHop = this.#packet.destination;
+      this.#packet.writeDestination(this.#nextHop, 0);
+      this.#nextFamily = this.#packet.family;
     }
   }
 
-  #peerFlags(address: number): number {
+  #peerFlags(family: number, w0: number, w1: number, w2: number, w3: number): number {
     const { trie } = this.#store.tables.peer;
-    const entry = trie.lookup(FAMILY.ipv4 << 24, 0, address, 0, 0, 0, 32);
+    const entry = trie.lookup(family << 24, 0, w0, w1, w2, w3, family === FAMILY.ipv6 ? 128 : 32);
     return entry === NONE ? 0 : trie.entries.valueByte(entry, this.#little ? 0 : 3);
   }
 
-  #steer(source: number, destination: number, path: number, ttl: number, reply: boolean, reason: ReasonName): number {
+  /** Would a pod's node at the packet's destination unwrap a packet at service index 0? */
+  #decapsulates(): boolean {
+    const { family, destination, destination1, destination2, destination3 } = this.#packet;
+    return (this.#peerFlags(family, destination, destination1, destination2, destination3) & PEER_FLAG.decapsulates) !== 0;
+  }
+
+  /** Is the outer source one whose word counts? */
+  #trusts(): boolean {
+    const { family, source, source1, source2, source3 } = this.#packet;
+    return (this.#peerFlags(family, source, source1, source2, source3) & PEER_FLAG.trusted) !== 0;
+  }
+
+  /** Is there such a path? At service index 0 a packet comes out of one: then its last function is asked for. */
+  #isPath(path: number): boolean {
+    this.#wordView.setUint32(0, (path & 0xff) !== 0 ? path : path | 1);
+    return this.#store.tables.sfcpath.table.find(this.#word) !== NONE;
+  }
+
+  /** Wraps the packet for a hop of its flow; tells the sender where it does not fit. */
+  #steer(flow: number, hop: Hop, path: number, ttl: number, reply: boolean, reason: ReasonName): number {
     const packet = this.#packet;
+    const flows = this.#flows;
     const direction = this.#direction;
-    if (packet.length > LARGEST - OVERHEAD) return this.#drop('too-big', direction, packet.length);
-    writeTunnel(this.#view, this.start, packet, this.#port, source, destination, path, ttl, reply);
-    this.start -= OVERHEAD;
-    this.length = packet.length + OVERHEAD;
+    const family = flows.familyOf(flow, hop);
+    const overhead = overheadOf(family);
+    if (packet.length > LARGEST - overhead) return this.#drop('too-big', direction, packet.length);
+    const pathMtu = flows.pathMtu(flow, hop);
+    if (pathMtu !== 0 && (this.segment === 0 ? packet.length : this.segment) + overhead > pathMtu)
+      return this.#tell('too-big', tooBig(packet.family, pathMtu - overhead));
+    const at = flows.at(flow);
+    const whole = this.segment === 0;
+    const local = at + hop.local;
+    writeTunnel(this.#view, this.start, packet, this.#port, family, flows.view, local, at + hop.address, path, ttl, reply, whole);
+    this.start -= overhead;
+    this.length = packet.length + overhead;
     this.count(reason, direction, packet.length);
     return direction === DIRECTION.fromPod ? VERDICT.pass : VERDICT.onward;
   }
 
+  /** The packet goes no further, and its sender is told by an ICMP error. */
+  #tell(reason: ReasonName, message: number): number {
+    const packet = this.#packet;
+    this.answerLength = writeError(this.#answerView, this.#view, this.start, packet, message);
+    this.answers = this.answerLength > 0;
+    return this.#drop(reason, this.#direction, packet.length);
+  }
+
   #isFor(target: number): boolean {
-    return (this.#endpointFlags(target) & ENDPOINT_FLAG.ipv4) !== 0 && this.#packet.destination === this.#endpointAddress(target);
+    const packet = this.#packet;
+    const at = this.#endpointAddress(target, packet.family);
+    if (at === NONE) return false;
+    const { view } = this.#store.tables.endpoint.table;
+    return packet.family === FAMILY.ipv6 ? packet.isTo(view, at) : view.getInt32(at) === packet.destination;
   }
 
   /** A steering packet: validate, unwrap, remember, deliver. */
@@ -480,10 +589,11 @@ export class Pipeline {
     let parsed: number = PARSED.untracked;
     if (reason === undefined) {
       if (outer.length <= tunnel.overhead) reason = 'inner-malformed';
-      else if (view.getUint8(at) >> 4 !== 4) reason = 'next-protocol';
+      else if (view.getUint8(at) >> 4 !== (tunnel.innerFamily === FAMILY.ipv6 ? 6 : 4)) reason = 'next-protocol';
       else {
         parsed = inner.read(view, at, outer.length - tunnel.overhead);
         if (parsed === PARSED.malformed || parsed === PARSED.short) reason = 'inner-malformed';
+        else if (this.segment === 0 && !checksumFits(view, this.start, outer, at, inner)) reason = 'outer-checksum';
         else if (ecnDrops(outer.tos, inner.tos)) reason = 'ecn';
       }
     }
@@ -492,27 +602,36 @@ export class Pipeline {
       return refusing !== NONE && this.#isFor(refusing) ? this.#drop(reason, DIRECTION.toPod, outer.length) : VERDICT.pass;
     }
     const role = (tunnel.path & 0xff) !== 0 ? FLOW_ROLE.function : FLOW_ROLE.destination;
-    const hasPorts = parsed === PARSED.ok && inner.fragment === FRAGMENT.none;
-    const first = hasPorts ? flows.find(this.#ifindex, inner) : NONE;
+    this.#orphan = inner.fragment === FRAGMENT.later && parsed === PARSED.ok && this.#fragments.isOrphan(this.#ifindex, inner);
+    const first = parsed === PARSED.ok && !this.#orphan ? flows.find(this.#ifindex, inner) : NONE;
     const revisited = first !== NONE && (flows.flags(first) & FLOW_FLAG.revisited) !== 0;
     const flow = revisited ? this.#visitOfArrival(first) : first;
     const returning = flow !== NONE && this.#isReturning(flow);
-    if (returning && this.#isBeforeTheLast(flow)) return this.#relay(flow);
+    const begins = inner.fragment === FRAGMENT.first && parsed === PARSED.ok;
+    if (returning && begins) this.#fragments.track(this.#ifindex, inner);
+    if (returning && this.#isBeforeTheLast(flow)) return this.#relay(flow, at);
     const known = returning || (flow !== NONE && this.#knows(flow, role));
     // At its destination a flow is looked at again when policy has changed: the pod's ingress may be selected by now.
     if (!known || (flows.role(flow) === FLOW_ROLE.destination && flows.epoch(flow) !== this.epoch))
       return this.#unsettled(first, flow, known, role, parsed, at);
+    if (begins) this.#fragments.track(this.#ifindex, inner);
     this.#unwrap(at);
-    if (revisited) {
-      flows.setArrivalTtl(flow, !tunnel.reply, view.getUint8(at + IP_TTL));
+    if (revisited && !inner.isError) {
+      flows.setArrivalTtl(flow, !tunnel.reply, this.#ttlAt(at));
       flows.setLatest(first, flows.visit);
     }
     return this.#arrived(flow);
   }
 
+  /** TTL or hop limit of the IP packet at `at`. */
+  #ttlAt(at: number): number {
+    const view = this.#view;
+    return view.getUint8(at + (view.getUint8(at) >> 4 === 6 ? IPV6_HOP_LIMIT : IPV4_TTL));
+  }
+
   /** The inner packet, at `at`, is what goes on. */
   #unwrap(at: number): void {
-    tellEcn(this.#view, at, this.#packet.tos, this.#inner.tos);
+    tellEcn(this.#view, at, this.#packet.tos, this.#inner);
     this.start = at;
     this.length = this.#inner.length;
   }
@@ -522,9 +641,10 @@ export class Pipeline {
     const flows = this.#flows;
     const inner = this.#inner;
     const { reply, ttl } = this.#tunnel;
-    if ((inner.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) flows.track(flow, !reply, inner.tcpFlags);
-    if (!reply) flows.setTtl(flow, ttl);
-    else if (flows.role(flow) === FLOW_ROLE.source) flows.touch(flow, false, inner.length);
+    if ((inner.tcpFlags & TCP_EVENTS) !== 0 || (flows.tcpState(flow) !== 0 && !inner.isError)) flows.track(flow, !reply, inner.tcpFlags);
+    if (!reply) {
+      if (!inner.isError) flows.setTtl(flow, ttl);
+    } else if (flows.role(flow) === FLOW_ROLE.source) flows.touch(flow, false, inner.length);
     else if (flows.role(flow) === FLOW_ROLE.ingress) {
       // The pod's own reply, through the chain and back: for who opened the flow, wherever that is.
       flows.touch(flow, false, inner.length);
@@ -543,18 +663,22 @@ export class Pipeline {
     const wrapped = this.start;
     const target = this.#endpoint();
     if (target === NONE || !this.#isFor(target)) return VERDICT.pass;
-    if (!known && (this.#peerFlags(outer.source) & PEER_FLAG.trusted) === 0) return this.#drop('not-a-peer', DIRECTION.toPod, outer.length);
-    const comesBack = flow !== NONE && !known && !reply && outer.destination === flows.local(flow) && this.#comesBack(flow, role);
+    if (!known && !this.#trusts()) return this.#drop('not-a-peer', DIRECTION.toPod, outer.length);
+    if (!known && !this.#isPath(path)) return this.#drop('unknown-path', DIRECTION.toPod, outer.length);
+    if (parsed === PARSED.ok && this.#inner.fragment === FRAGMENT.first) this.#fragments.track(this.#ifindex, this.#inner);
+    const comesBack = flow !== NONE && !known && !reply && this.#comesBack(flow, role);
     this.#unwrap(at);
     if (comesBack) {
-      flows.setArrival(flow, outer.source, ttl);
+      flows.setArrival(flow, outer, ttl);
       return this.#arrived(flow);
     }
     if (role === FLOW_ROLE.destination && !reply) {
       outer.read(this.#view, at, this.length); // what is judged is the inner packet now
+      if (!this.#orphan) this.#fragments.isOrphan(this.#ifindex, outer); // the ports of a later fragment
       if (parsed === PARSED.ok && this.#joinsIngress(flow, target)) {
         this.#cameBy = path;
-        return this.#plain();
+        outer.read(this.#view, at, this.length);
+        return this.#unwrapped();
       }
       outer.read(this.#view, wrapped, this.#available);
     }
@@ -562,7 +686,7 @@ export class Pipeline {
       flows.setEpoch(flow, this.epoch);
       return this.#arrived(flow);
     }
-    if (parsed === PARSED.ok && this.#inner.fragment === FRAGMENT.none && !reply) this.#recordArrival(first, target, role);
+    if (parsed === PARSED.ok && !this.#orphan && !reply && !this.#inner.isError) this.#recordArrival(first, target, role);
     this.count('decapsulated', DIRECTION.toPod, outer.length);
     return VERDICT.pass;
   }
@@ -580,20 +704,21 @@ export class Pipeline {
   /** Is the packet out of another chain, and does the ingress of its destination take it? The chains join here. */
   #joinsIngress(flow: number, target: number): boolean {
     const flows = this.#flows;
+    if (this.#orphan) return this.#takesIngress(target, true);
     if (this.#selectedFor(target, DIRECTION.toPod) === 0) return false;
     const joined = flow !== NONE && flows.role(flow) === FLOW_ROLE.ingress && flows.isForward(flow) && this.#isFor(target);
-    return joined || this.#takesIngress(target);
+    return joined || (!this.#packet.isError && this.#takesIngress(target, false));
   }
 
   /** Does the flow name the hop that the packet came from? That one was a peer when it was recorded. */
   #knows(flow: number, role: number): boolean {
     const flows = this.#flows;
-    const { source, destination } = this.#packet;
-    if (destination !== flows.local(flow)) return false;
+    const outer = this.#packet;
     if (this.#tunnel.reply)
-      return (flows.flags(flow) & FLOW_FLAG.nextHop) !== 0 && !flows.isForward(flow) && source === flows.nextHop(flow);
+      return (flows.flags(flow) & FLOW_FLAG.nextHop) !== 0 && !flows.isForward(flow) && flows.isBetween(flow, NEXT, outer);
     const here = flows.role(flow) === role && flows.path(flow) === this.#tunnel.path && flows.isForward(flow);
-    return (here || this.#comesBack(flow, role)) && (flows.flags(flow) & FLOW_FLAG.previousHop) !== 0 && source === flows.previousHop(flow);
+    if (!here && !this.#comesBack(flow, role)) return false;
+    return (flows.flags(flow) & FLOW_FLAG.previousHop) !== 0 && flows.isBetween(flow, PREVIOUS, outer);
   }
 
   /**
@@ -602,10 +727,9 @@ export class Pipeline {
    */
   #isReturning(flow: number): boolean {
     const flows = this.#flows;
-    const { source, destination } = this.#packet;
     const { reply, path } = this.#tunnel;
     if (!reply || (path & 0xff) !== 0 || flows.role(flow) !== FLOW_ROLE.function || flows.isForward(flow)) return false;
-    return source === flows.previousHop(flow) && destination === flows.local(flow) && path >>> 8 === flows.path(flow) >>> 8;
+    return path >>> 8 === flows.path(flow) >>> 8 && flows.isBetween(flow, PREVIOUS, this.#packet);
   }
 
   /** Does the packet arrive at the position that this entry is of? A reply carries the path of the hop that it comes from. */
@@ -636,7 +760,7 @@ export class Pipeline {
    */
   #visitOfDeparture(first: number): number {
     const flows = this.#flows;
-    const ttl = this.#view.getUint8(this.start + IP_TTL);
+    const ttl = this.#ttlAt(this.start);
     const forward = flows.isForward(first);
     const latest = flows.latest(first);
     let chosen = latest;
@@ -677,13 +801,27 @@ export class Pipeline {
     return (flows.flags(flow) & FLOW_FLAG.nextHop) !== 0 && (flows.nextPath(flow) & 0xff) !== 0;
   }
 
-  /** Sends a returning reply to the next function, its outer headers changed in place. */
-  #relay(flow: number): number {
+  /**
+   * Sends a returning reply to the next function: as it is, its outer headers changed; unwrapped and wrapped anew where the next hop
+   * is of another family, or does not take it.
+   */
+  #relay(flow: number, at: number): number {
     const flows = this.#flows;
-    const { ttl, nsh } = this.#tunnel;
-    const { length } = this.#packet;
+    const outer = this.#packet;
+    const { ttl, nsh, overhead } = this.#tunnel;
+    const { length } = outer;
+    const path = (flows.nextPath(flow) & ~0xff) >>> 0;
     if (ttl <= 1) return this.#drop('nsh-ttl', DIRECTION.toPod, length);
-    redirectTunnel(this.#view, this.start, nsh, flows.local(flow), flows.nextHop(flow), (flows.nextPath(flow) & ~0xff) >>> 0, ttl - 1);
+    const pathMtu = flows.pathMtu(flow, NEXT);
+    const fits = pathMtu === 0 || (this.segment === 0 ? length : this.segment + overhead) <= pathMtu;
+    if (!fits || flows.familyOf(flow, NEXT) !== outer.family) {
+      this.#unwrap(at);
+      outer.read(this.#view, at, this.length);
+      this.#fragments.isOrphan(this.#ifindex, outer); // the ports of a later fragment
+      return this.#steer(flow, NEXT, path, ttl - 1, true, 'reply-relayed');
+    }
+    const entry = flows.at(flow);
+    redirectTunnel(this.#view, this.start, outer.family, nsh, flows.view, entry + NEXT.local, entry + NEXT.address, path, ttl - 1);
     this.length = length;
     this.count('reply-relayed', DIRECTION.toPod, length);
     return VERDICT.onward;
@@ -710,44 +848,82 @@ export class Pipeline {
     }
     const slot = flows.renew(flow);
     flows.setPath(slot, this.#tunnel.path);
-    flows.setOwner(slot, this.#endpointId(target), role, this.#endpointAddress(target));
-    flows.setPreviousHop(slot, this.#packet.source);
+    flows.setOwner(slot, this.#endpointId(target), role);
+    flows.setPreviousHop(slot, this.#packet);
     flows.setFlags(slot, FLOW_FLAG.previousHop | revisited | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
-    flows.setArrivalTtl(slot, true, this.#view.getUint8(this.start + IP_TTL));
+    flows.setArrivalTtl(slot, true, this.#ttlAt(this.start));
     flows.setTtl(slot, this.#tunnel.ttl);
     flows.setTcpState(slot, firstTcpState(this.#inner.tcpFlags));
     flows.seen(slot);
   }
 
-  /** What a selected pod receives outside the tunnel: a packet of a known flow, or the first one of a flow that somebody opens to it. */
+  /** What a pod receives outside the tunnel; an error about the tunnel is not for it. */
+  #unwrapped(): number {
+    const { isError, protocol, sourcePort, length } = this.#packet;
+    if (isError && protocol === UDP && sourcePort === this.#port) {
+      const target = this.#endpoint();
+      if (target !== NONE && this.#isFor(target)) {
+        this.#learnPathMtu();
+        return this.#drop('tunnel-error', DIRECTION.toPod, length);
+      }
+    }
+    return this.#plain();
+  }
+
+  /**
+   * Learns what an ICMP error about a packet between two hops tells (datapath/kernel/bpf/pmtu.h draws it), where the flow is one
+   * of this interface's and its hop is the one that the packet went to.
+   */
+  #learnPathMtu(): void {
+    const view = this.#view;
+    const error = this.#packet;
+    const flows = this.#flows;
+    const icmp = this.start + error.headerLength;
+    const end = this.start + error.length;
+    const mtu = toldMtu(view, icmp, error.family);
+    const geneve = icmp + ICMP_LENGTH + (error.family === FAMILY.ipv6 ? IPV6_LENGTH : IPV4_LENGTH) + UDP_LENGTH;
+    if (mtu === 0 || geneve + GENEVE_LENGTH > end) return;
+    const at = geneve + GENEVE_LENGTH + (view.getUint8(geneve) & 0x3f) * 4;
+    if (at + IPV4_LENGTH > end || (view.getUint8(at) >> 4 === 6 && at + IPV6_LENGTH > end)) return;
+    const about = this.#about;
+    about.becomeAnswerTo(view, at);
+    if (about.readRepeated(view, at, end) !== PARSED.ok) return;
+    const flow = flows.find(this.#ifindex, about);
+    if (flow === NONE) return;
+    // `about` runs against the packet that did not get through.
+    const hop = flows.isForward(flow) ? PREVIOUS : NEXT;
+    const flag = hop === NEXT ? FLOW_FLAG.nextHop : FLOW_FLAG.previousHop;
+    if ((flows.flags(flow) & flag) !== 0 && error.isFrom(flows.view, flows.at(flow) + hop.address)) flows.setPathMtu(flow, hop, mtu);
+  }
+
+  /** A packet of a known flow, or the first one of a flow that somebody opens to a selected pod. */
   #plain(): number {
     const packet = this.#packet;
     const flows = this.#flows;
     const target = this.#endpoint();
-    if (target === NONE) return VERDICT.pass;
+    if (target === NONE || (this.#endpointFlags(target) & (ENDPOINT_SELECTS.egress | ENDPOINT_SELECTS.ingress)) === 0) return VERDICT.pass;
+    const orphan = this.#fragments.isOrphan(this.#ifindex, packet);
     const ingress = this.#selectedFor(target, DIRECTION.toPod) !== 0;
     const egress = this.#selectedFor(target, DIRECTION.fromPod) !== 0;
-    if (packet.fragment !== FRAGMENT.none)
-      // until fragments are tracked none may slip past the functions
-      return ingress && this.#takesIngress(target) ? this.#drop('fragment', DIRECTION.toPod, packet.length) : VERDICT.pass;
+    if (orphan) return this.#takesIngress(target, true) ? this.#drop('fragment', DIRECTION.toPod, packet.length) : VERDICT.pass;
     if (!ingress && !egress) return VERDICT.pass;
     const flow = flows.find(this.#ifindex, packet);
     if (flow !== NONE) return this.#plainOf(flow, target, ingress);
+    if (packet.isError) return VERDICT.pass;
     if (ingress && this.#isFor(target)) {
       const path = this.#classify(target, DIRECTION.toPod);
       if (path !== 0) return this.#enterIngress(target, NONE, path);
     }
     // The answers of a flow that somebody opens are no egress of the pod's own. TCP: the SYN only, never its middle.
     if (!egress || (packet.protocol === TCP && !isOpening(packet.tcpFlags)) || !this.#isFor(target)) return VERDICT.pass;
-    this.#remember(target, FLOW_ROLE.inbound);
+    this.#rememberOwn(target, FLOW_ROLE.inbound);
     return VERDICT.pass;
   }
 
-  /** Would the pod's ingress take the packet? Of later fragments, which carry no port: may it? */
-  #takesIngress(target: number): boolean {
+  /** Would the pod's ingress take the packet? Of a later fragment of which nothing is known: may it? */
+  #takesIngress(target: number, orphan: boolean): boolean {
     if (!this.#isFor(target)) return false;
-    if (this.#classify(target, DIRECTION.toPod) !== 0) return true;
-    return this.#packet.fragment === FRAGMENT.later && this.#maySelectByPort(target, DIRECTION.toPod);
+    return orphan ? this.#mayBeSelected(target, DIRECTION.toPod) : this.#classify(target, DIRECTION.toPod) !== 0;
   }
 
   /**
@@ -759,7 +935,7 @@ export class Pipeline {
     const packet = this.#packet;
     const forward = flows.isForward(flow);
     const role = flows.role(flow);
-    if ((packet.tcpFlags & TCP_EVENTS) !== 0 || flows.tcpState(flow) !== 0) {
+    if ((packet.tcpFlags & TCP_EVENTS) !== 0 || (flows.tcpState(flow) !== 0 && !packet.isError)) {
       if (forward && role === FLOW_ROLE.ingress && isOver(flows.tcpState(flow)) && isOpening(packet.tcpFlags))
         return this.#ingressAnew(flow, target);
       flows.track(flow, forward, packet.tcpFlags);
@@ -767,7 +943,7 @@ export class Pipeline {
     if (forward) {
       // One that was there before its packets were selected, or that went another way: as if it were new.
       const other = role === FLOW_ROLE.inbound || role === FLOW_ROLE.destination;
-      if (ingress && other && this.#isFor(target)) {
+      if (ingress && other && !packet.isError && this.#isFor(target)) {
         const path = this.#classify(target, DIRECTION.toPod);
         if (path !== 0) return this.#enterIngress(target, flow, path);
       }
@@ -777,7 +953,7 @@ export class Pipeline {
     if (forward || role !== FLOW_ROLE.source || (flows.flags(flow) & FLOW_FLAG.nextHop) === 0) return VERDICT.pass;
     if ((flows.flags(flow) & FLOW_FLAG.reset) !== 0) return this.#endBoth(flow);
     const path = (flows.nextPath(flow) & ~0xff) >>> 0;
-    return this.#steer(flows.local(flow), flows.nextHop(flow), path, TTL_CLASSIFIER, true, 'reply-entered');
+    return this.#steer(flow, NEXT, path, TTL_CLASSIFIER, true, 'reply-entered');
   }
 
   /** Another connection on the ports of one that is over. */
@@ -807,39 +983,51 @@ export class Pipeline {
         this.#takePath(path, flow, 'steered-ingress');
         if (this.#hop !== HOP.encapsulate) return this.#notSteered();
         if (path !== flows.nextPath(flow)) flows.setFlags(flow, flows.flags(flow) & ~FLOW_FLAG.previousHop);
-        flows.remember(flow, path, this.#nextHop, generation);
+        if (!this.#remember(flow, target)) return this.#drop('no-address', DIRECTION.toPod, packet.length);
       }
       flows.setEpoch(flow, this.epoch);
     }
     flows.touch(flow, true, packet.length);
-    return this.#steer(flows.local(flow), flows.nextHop(flow), flows.nextPath(flow), TTL_CLASSIFIER, false, 'steered-ingress');
+    return this.#steer(flow, NEXT, flows.nextPath(flow), TTL_CLASSIFIER, false, 'steered-ingress');
   }
 
   /** The first packet into the pod's ingress: a flow of its own, in place of the one in `flow` if that is one. */
   #enterIngress(target: number, flow: number, path: number): number {
     const flows = this.#flows;
     const packet = this.#packet;
-    if ((this.#peerFlags(packet.destination) & PEER_FLAG.decapsulates) === 0)
-      return this.#drop('no-way-back', DIRECTION.toPod, packet.length);
+    if (!this.#decapsulates()) return this.#drop('no-way-back', DIRECTION.toPod, packet.length);
     this.#takePath(path, NONE, 'steered-ingress');
     if (this.#hop !== HOP.encapsulate) return this.#notSteered();
-    const local = this.#endpointAddress(target);
+    if (this.#endpointAddress(target, this.#nextFamily) === NONE) return this.#drop('no-address', DIRECTION.toPod, packet.length);
+    if (!this.#admits()) return this.#drop('flow-limit', DIRECTION.toPod, packet.length);
     const slot = flows.renew(flow);
     flows.setPath(slot, this.#cameBy);
-    flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.ingress, local);
+    flows.setOwner(slot, this.#endpointId(target), FLOW_ROLE.ingress);
     flows.setFlags(slot, flows.aToB ? FLOW_FLAG.forwardAToB : 0);
     flows.setTtl(slot, TTL_MAX);
     flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
-    flows.remember(slot, path, this.#nextHop, this.#endpointWord(target, ENDPOINT.generation));
+    this.#remember(slot, target);
     flows.setEpoch(slot, this.epoch);
     flows.touch(slot, true, packet.length);
-    return this.#steer(local, this.#nextHop, path, TTL_CLASSIFIER, false, 'steered-ingress');
+    return this.#steer(slot, NEXT, path, TTL_CLASSIFIER, false, 'steered-ingress');
   }
 
-  /** What `#takePath` decided against steering. */
+  /** What `#takePath` decided against steering. Who is rejected is told: by a RST, of what is no TCP by an ICMP error. */
   #notSteered(): number {
-    this.count(this.#reason, this.#direction, this.#packet.length);
+    const packet = this.#packet;
+    if (this.#hop === HOP.reject && packet.ownProtocol !== TCP) return this.#tell(this.#reason, prohibited(packet.family));
+    if (this.#hop === HOP.reject && packet.fragment === FRAGMENT.none) this.#answerReset();
+    this.count(this.#reason, this.#direction, packet.length);
     return this.#hop === HOP.plain ? VERDICT.pass : VERDICT.drop;
+  }
+
+  /** Answers the TCP packet by a RST; a RST is not answered. */
+  #answerReset(): void {
+    const packet = this.#packet;
+    this.#segment.read(this.#view, this.start + packet.headerLength, packet);
+    this.answers = (packet.tcpFlags & RST) === 0;
+    this.answerLength = resetLength(packet);
+    if (this.answers) writeAnswer(this.#answerView, 0, packet, this.#segment);
   }
 
   /**
@@ -848,16 +1036,23 @@ export class Pipeline {
    */
   #endBoth(flow: number): number {
     const packet = this.#packet;
-    this.#segment.read(this.#view, this.start + packet.headerLength, packet);
     this.#flows.setTcpState(flow, TCP_STATE.reset);
-    this.answers = (packet.tcpFlags & RST) === 0;
-    if (this.answers) writeAnswer(this.#answerView, 0, packet, this.#segment);
+    if (packet.isError || packet.fragment === FRAGMENT.later) return this.#drop('instance-lost', this.#direction, packet.length);
+    this.#answerReset();
     writeTurned(this.#view, this.start, packet, this.#segment);
-    this.length = RESET_LENGTH;
+    this.length = resetLength(packet);
     this.ended = true;
     this.count('instance-lost', this.#direction, packet.length);
     return VERDICT.pass;
   }
+}
+
+/** No verdict: the packet is looked at further. */
+const GO_ON = -1;
+
+/** Copies the 16 bytes at `at`. */
+function copy(to: DataView, from: DataView, at: number): void {
+  for (let word = 0; word < 16; word += 4) to.setInt32(word, from.getInt32(at + word));
 }
 
 /** Flags of a key of `sfcselect` and `sfcports`. */

@@ -141,10 +141,10 @@ describe('ranges of ports in memory', () => {
 
 it('peers are matched by family and longest range', () => {
   const { peer } = typedMaps(createMemoryStore());
-  peer.set({ prefix_len: 32 + 8, family: FAMILY.ipv4, address: address(10) }, { flags: 1 });
-  peer.set({ prefix_len: 32 + 24, family: FAMILY.ipv4, address: address(10, 4, 10) }, { flags: 3 });
-  expect(peer.get({ prefix_len: 64, family: FAMILY.ipv4, address: address(10, 4, 10, 124) })).toEqual({ flags: 3 });
-  expect(peer.get({ prefix_len: 64, family: FAMILY.ipv4, address: address(10, 4, 11, 1) })).toEqual({ flags: 1 });
+  peer.set({ prefix_len: 32 + 8, family: FAMILY.ipv4, address: address(10) }, { flags: 1, ifindex: 0 });
+  peer.set({ prefix_len: 32 + 24, family: FAMILY.ipv4, address: address(10, 4, 10) }, { flags: 3, ifindex: 0 });
+  expect(peer.get({ prefix_len: 64, family: FAMILY.ipv4, address: address(10, 4, 10, 124) })).toEqual({ flags: 3, ifindex: 0 });
+  expect(peer.get({ prefix_len: 64, family: FAMILY.ipv4, address: address(10, 4, 11, 1) })).toEqual({ flags: 1, ifindex: 0 });
   expect(peer.get({ prefix_len: 160, family: FAMILY.ipv6, address: address(10, 4, 10, 124) })).toBeUndefined();
   expect([...peer.entries()].length).toBe(2);
 });

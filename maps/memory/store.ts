@@ -20,6 +20,8 @@ export interface MemoryStore extends MapStore {
     readonly sfcbackend: ArrayMap;
     readonly sfcaffinity: HashMap;
     readonly sfcflow: HashMap;
+    readonly sfcfragment: HashMap;
+    readonly sfcquota: HashMap;
     readonly endpoint: HashMap;
     readonly peer: LpmMap;
     readonly metrics: ArrayMap;
@@ -41,6 +43,8 @@ export function createMemoryStore(capacities: Partial<Record<MapName, number>> =
     sfcbackend: new ArrayMap(MAPS.sfcbackend, capacityOf('sfcbackend'), hostOrder),
     sfcaffinity: new HashMap(MAPS.sfcaffinity, capacityOf('sfcaffinity')),
     sfcflow: new HashMap(MAPS.sfcflow, capacityOf('sfcflow')),
+    sfcfragment: new HashMap(MAPS.sfcfragment, capacityOf('sfcfragment')),
+    sfcquota: new HashMap(MAPS.sfcquota, capacityOf('sfcquota')),
     endpoint: new HashMap(MAPS.endpoint, capacityOf('endpoint')),
     peer: new LpmMap(MAPS.peer, capacityOf('peer'), PEER_STATIC_BITS, hostOrder),
     metrics: new ArrayMap(MAPS.metrics, capacityOf('metrics'), hostOrder),

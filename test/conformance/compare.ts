@@ -1,12 +1,13 @@
 /** Lets the same story happen on both datapaths and tells the first difference. */
 
-import { CAST, NAME_OF, type Name, type Outcome, type Stage } from '../../datapath/cast.js';
+import { addressFor, type Backend, CAST, NAME_OF, type Name, type Outcome, type Player, type Stage } from '../../datapath/cast.js';
+import { formatAddress, parseAddress } from '../../geneve/index.js';
 import { ENDPOINT_FLAG, FAILURE_POLICY, PEER_FLAG, type SfcflowKey, type SfcflowValue } from '../../maps/index.js';
-import { ETHERNET, framed, isIpv6, routed, spoiled, turned, unwrapped } from './packets.js';
-import { type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
+import { complaint, ETHERNET, framed, isIpv6, routed, spoiled, turned, unwrapped } from './packets.js';
+import { type Families, type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
 
 /** In what the datapaths may differ. */
-export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows', 'clients'] as const;
+export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows', 'clients', 'datagrams'] as const;
 export type Aspect = (typeof ASPECTS)[number];
 
 export interface Difference {
@@ -48,16 +49,21 @@ export function compare({ kernel, userspace }: Rivals, story: readonly Step[]): 
   let last: OnItsWay | undefined;
   const earlier: OnItsWay[] = [];
   let packets = 0;
+  let families: Families = { inner: 4, outer: 4 };
   for (const [at, step] of story.entries()) {
+    if (step.do === 'families') {
+      families = step;
+      continue;
+    }
     if (step.do === 'back') {
       last = earlier.at(-1 - step.by) ?? last;
       continue;
     }
     if (!isPacketStep(step)) {
-      for (const stage of [kernel, userspace]) prepare(stage, step);
+      for (const stage of [kernel, userspace]) prepare(stage, step, families);
       continue;
     }
-    const next = question(step, last, asked);
+    const next = question(step, last, asked, families);
     if (next === undefined || !canBeAsked(next.bytes)) continue;
     asked = next;
     const run = (stage: Stage) => judged(stage.as(next.at), next.way, next.bytes);
@@ -83,13 +89,15 @@ const isPacketStep = (step: Step): step is PacketStep =>
   step.do === 'deliver' ||
   step.do === 'forward' ||
   step.do === 'answer' ||
-  step.do === 'outside';
+  step.do === 'outside' ||
+  step.do === 'complain';
 
 /** Which packet a step puts to which pod; undefined where there is none to put. */
-function question(step: PacketStep, last: OnItsWay | undefined, asked: Question | undefined): Question | undefined {
-  if (step.do === 'packet') return { bytes: framed(step.packet), at: step.name, way: step.way };
+function question(step: PacketStep, last: OnItsWay | undefined, asked: Question | undefined, families: Families): Question | undefined {
+  if (step.do === 'packet') return { bytes: framed(step.packet, families), at: step.name, way: step.way };
   if (step.do === 'again') return asked && { ...asked, bytes: spoiled(asked.bytes, step.spoil) };
   if (last === undefined) return undefined;
+  if (step.do === 'complain') return { bytes: spoiled(complaint(last.bytes, step), step.spoil), at: step.name ?? last.at, way: step.way };
   if (step.do === 'forward') return { bytes: spoiled(routed(last.bytes, step.hops), step.spoil), at: last.at, way: 'sends' };
   if (step.do === 'answer') return { bytes: spoiled(turned(last.bytes), step.spoil), at: last.at, way: 'sends' };
   if (step.do === 'outside') return { bytes: spoiled(turned(unwrapped(last.bytes)), step.spoil), at: step.name, way: 'receives' };
@@ -99,8 +107,17 @@ function question(step: PacketStep, last: OnItsWay | undefined, asked: Question 
 
 /** Whose address the packet is for. */
 function podAt(bytes: Uint8Array): Name | undefined {
-  const text = bytes.subarray(ETHERNET + 16, ETHERNET + 20).join('.');
-  return (Object.keys(CAST) as Name[]).find((name) => CAST[name] === text);
+  const v6 = isIpv6(bytes);
+  const text = v6
+    ? formatAddress(bytes.subarray(ETHERNET + 24, ETHERNET + 40), 2)
+    : formatAddress(bytes.subarray(ETHERNET + 16, ETHERNET + 20), 1);
+  return (Object.keys(CAST) as Name[]).find((name) => textOf(name, v6 ? 6 : 4) === text);
+}
+
+/** The address as it is written. */
+function textOf(name: Name, version: 4 | 6): string {
+  const address = parseAddress(addressFor(name, version));
+  return address === undefined ? '' : formatAddress(address.bytes, address.family);
 }
 
 const PROTOCOL = { any: 0, icmp: 1, tcp: 6, udp: 17, gre: 47, sctp: 132 } as const;
@@ -117,18 +134,29 @@ const SELECTS = {
 } as const;
 
 function matchOf({ cidr, protocol, port = 0, ingress = false }: Extract<Preparation, { do: 'select' | 'unselect' }>) {
-  return { cidr: prefixOf(cidr), protocol: PROTOCOL[protocol], port, ingress };
+  return prefixesOf(cidr).map((prefix) => ({ cidr: prefix, protocol: protocolOf(protocol, prefix), port, ingress }));
 }
 
-function prefixOf(cidr: string): readonly [string, number] {
+const ICMPV6 = 58;
+
+/** ICMP means that of the prefix's family. */
+function protocolOf(protocol: keyof typeof PROTOCOL, [address]: readonly [string, number]): number {
+  return protocol === 'icmp' && address.includes(':') ? ICMPV6 : PROTOCOL[protocol];
+}
+
+/** The prefix, and the one that the same hosts have in IPv6. */
+function prefixesOf(cidr: string): readonly (readonly [string, number])[] {
   const [address = '', length] = cidr.split('/');
-  return [address, Number(length)];
+  return [
+    [address, Number(length)],
+    [`fd00::${address}`, 96 + Number(length)],
+  ];
 }
 
-function prepare(stage: Stage, step: Preparation): void {
+function prepare(stage: Stage, step: Preparation, families: Families): void {
   switch (step.do) {
     case 'walkthrough':
-      for (const each of WALKTHROUGH) prepare(stage, each);
+      for (const each of WALKTHROUGH) prepare(stage, each, families);
       return;
     case 'pod':
       stage.pod(step.name, {
@@ -136,23 +164,29 @@ function prepare(stage: Stage, step: Preparation): void {
         alsoSelects: SELECTS[step.selects],
         ingress: SELECTS[step.ingress ?? 'nothing'],
         ipv4: step.ipv4 ?? true,
+        ipv6: step.ipv6 ?? true,
+        isFunction: step.isFunction ?? false,
       });
       return;
     case 'gone':
       stage.gone(step.name);
       return;
     case 'select':
-      stage.selects(step.name, step.spi, step.si, { ...matchOf(step), ...(step.foundAs === undefined ? {} : { foundAs: step.foundAs }) });
+      for (const match of matchOf(step)) {
+        const more = match.cidr[1] - prefixOf(step.cidr);
+        stage.selects(step.name, step.spi, step.si, { ...match, ...(step.foundAs === undefined ? {} : { foundAs: step.foundAs + more }) });
+      }
       return;
     case 'range':
-      stage.range(step.name, step.port, step.bits, step.firstPort, { protocol: PROTOCOL[step.protocol], ingress: step.ingress ?? false });
+      for (const protocol of new Set([PROTOCOL[step.protocol], step.protocol === 'icmp' ? ICMPV6 : PROTOCOL[step.protocol]]))
+        stage.range(step.name, step.port, step.bits, step.firstPort, { protocol, ingress: step.ingress ?? false });
       return;
     case 'unselect':
-      stage.unselects(step.name, matchOf(step));
+      for (const match of matchOf(step)) stage.unselects(step.name, match);
       return;
     case 'path':
-      stage.path(step.spi, step.si, step.backends, {
-        failurePolicy: step.bypass ? FAILURE_POLICY.bypass : FAILURE_POLICY.drop,
+      stage.path(step.spi, step.si, backendsOf(step, families), {
+        failurePolicy: FAILURE_POLICY[step.policy ?? 'drop'],
         affinityTimeout: step.affinityTimeout ?? 0,
         revisits: step.revisits ?? false,
         base: step.base,
@@ -162,10 +196,14 @@ function prepare(stage: Stage, step: Preparation): void {
       stage.unpath(step.spi, step.si);
       return;
     case 'peer':
-      stage.peer(prefixOf(step.cidr), (step.trusted ? PEER_FLAG.trusted : 0) | (step.decapsulates ? PEER_FLAG.decapsulates : 0));
+      for (const prefix of prefixesOf(step.cidr))
+        stage.peer(prefix, (step.trusted ? PEER_FLAG.trusted : 0) | (step.decapsulates ? PEER_FLAG.decapsulates : 0));
       return;
     case 'unpeer':
-      stage.peer(prefixOf(step.cidr), undefined);
+      for (const prefix of prefixesOf(step.cidr)) stage.peer(prefix, undefined);
+      return;
+    case 'quota':
+      stage.quota(step.name, step.limit, step.flows, step.stale ? 1e6 : 0);
       return;
     case 'age':
       stage.age(step.seconds);
@@ -176,6 +214,13 @@ function prepare(stage: Stage, step: Preparation): void {
     case 'lose':
       stage.lose(step.name);
   }
+}
+
+const prefixOf = (cidr: string): number => Number(cidr.split('/')[1]);
+
+function backendsOf({ backends, other }: Extract<Preparation, { do: 'path' }>, { outer }: Families): readonly Backend[] {
+  const v6 = (outer === 6) !== (other ?? false);
+  return backends.map((backend) => (backend === 'nobody' || !v6 ? backend : (`${backend}6` as const)));
 }
 
 type Totals = ReturnType<Stage['totals']>;
@@ -189,6 +234,8 @@ function comparedAtEnd({ kernel, userspace }: Rivals, before: readonly Totals[],
     counted[reason] = (counted[reason] ?? 0) + packets;
   }
   if (!same(ours, theirs)) return { counted, difference: { at, what: 'counters', kernel: ours, userspace: theirs } };
+  const rest = [datagramsOf(kernel), datagramsOf(userspace)] as const;
+  if (!same(...rest)) return { counted, difference: { at, what: 'datagrams', kernel: rest[0], userspace: rest[1] } };
   const flows = [flowsOf(kernel), flowsOf(userspace)] as const;
   if (!same(...flows)) return { counted, difference: { at, what: 'flows', kernel: flows[0], userspace: flows[1] } };
   const clients = [clientsOf(kernel), clientsOf(userspace)] as const;
@@ -216,16 +263,16 @@ interface Judged {
 const NOTHING = { bytes: new Uint8Array(0), answer: new Uint8Array(0) };
 
 /** A datapath that throws has said something too. */
-function judged(stage: Stage, way: Way, bytes: Uint8Array): Judged {
+function judged(pod: Player, way: Way, bytes: Uint8Array): Judged {
   try {
-    return outcomeOf(way, stage.pass(way, bytes));
+    return outcomeOf(way, pod.pass(way, bytes));
   } catch (error) {
     return { verdict: `throws: ${error instanceof Error ? error.message : error}`, ...NOTHING };
   }
 }
 
 function outcomeOf(way: Way, { verdict, frame: out, answer }: Omit<Outcome, 'counted'>): Judged {
-  const length = out.length >= ETHERNET + 4 && (out[ETHERNET] ?? 0) >> 4 === 4 ? ETHERNET + out.readUInt16BE(ETHERNET + 2) : out.length;
+  const length = ETHERNET + (isIpv6(out) ? 40 + out.readUInt16BE(ETHERNET + 4) : out.readUInt16BE(ETHERNET + 2));
   const bytes = Uint8Array.from(out.subarray(0, Math.min(length, out.length)));
   // Where the kernel program sends a packet, and whether past the stack, is a matter of routes, not of this comparison.
   if (verdict === 'redirect') bytes.fill(0, 0, ETHERNET - 2);
@@ -254,6 +301,15 @@ function flowText({ ifindex: _, ...key }: SfcflowKey, value: SfcflowValue): unkn
   const { previous_ifindex, previous_checked, previous_mtu, previous_destination_mac, previous_source_mac, ...kept } = rest;
   const text = (record: object) => Object.entries(record).map(([name, field]) => [name, field instanceof Uint8Array ? hex(field) : field]);
   return [...text(key), ...text(kept)];
+}
+
+/** Fragmented datagrams that are known, and how many flows are counted; not since when. */
+function datagramsOf(stage: Stage): readonly string[] {
+  const datagrams = [...stage.maps.sfcfragment.entries()].map(([{ slot }, { source, destination, last_seen: _, ...value }]) =>
+    JSON.stringify([slot, hex(source), hex(destination), value]),
+  );
+  const quotas = [...stage.maps.sfcquota.entries()].map(([, { limit, flows }]) => JSON.stringify([limit, flows]));
+  return [...datagrams, ...quotas].sort();
 }
 
 /** Who has which instance; not since when. */

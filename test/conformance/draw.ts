@@ -17,6 +17,8 @@ const si = fc.constantFrom(0, 1, 1, 1, 2);
 const tos = fc.constantFrom(0, 1, 2, 3, 0xb8);
 const fragment = fc.constantFrom(0, 0, 0, 0x2000, 0x0010, 0x4000, 0x2001);
 const ipOptions = fc.constantFrom(0, 1, 2, 10);
+/** Hop-by-hop, routing, authentication, destination; a fragment header too many; none that is one. */
+const extensions = fc.array(fc.constantFrom(0, 43, 51, 60, 60, 44, 59), { minLength: 1, maxLength: 7 });
 
 /** A record of which every part may be missing, most of them mostly. */
 function rarely<T extends object>(parts: { [Key in keyof T]-?: fc.Arbitrary<NonNullable<T[Key]>> }): fc.Arbitrary<Partial<T>> {
@@ -26,7 +28,11 @@ function rarely<T extends object>(parts: { [Key in keyof T]-?: fc.Arbitrary<NonN
 }
 
 /** Where a byte decides something in a wrapped packet: TOS, source, port, Geneve, NSH, path, inner version and length. */
-const TELLING = [1, 12, 21, 28, 29, 31, 34, 35, 40, 41, 42, 43, 46, 47, 48, 51];
+const TELLING = [
+  ...[1, 12, 21, 28, 29, 31, 34, 35, 40, 41, 42, 43, 46, 47, 48, 51],
+  // The same over IPv6, and what stands first in a packet of it.
+  ...[6, 7, 40, 46, 48, 49, 54, 60, 61, 66, 67, 68, 74, 75],
+];
 const spoil: fc.Arbitrary<Spoil> = fc.oneof(
   or(
     4,
@@ -87,7 +93,9 @@ const options: fc.Arbitrary<Option[]> = fc.oneof(
 const wrap: fc.Arbitrary<Wrap> = fc
   .tuple(
     fc.record({ from: name, to: name, spi, si, ttl: fc.constantFrom(0, 1, 2, 62, 63), reply: fc.boolean() }),
-    rarely<Pick<Wrap, 'tos' | 'fragment' | 'ipOptions' | 'udpLength' | 'geneve' | 'options' | 'nsh' | 'behind'>>({
+    rarely<Pick<Wrap, 'tos' | 'fragment' | 'ipOptions' | 'udpLength' | 'geneve' | 'options' | 'nsh' | 'behind' | 'other' | 'checksum'>>({
+      other: fc.constant(true),
+      checksum: fc.constantFrom<'right' | number>('right', 'right', 'right', 1, 0xffff),
       tos,
       fragment,
       ipOptions,
@@ -131,8 +139,9 @@ const packet: fc.Arbitrary<Draft> = fc
       },
       { requiredKeys: ['from', 'to'] },
     ),
-    rarely<Pick<Draft, 'ipv6' | 'tos' | 'fragment' | 'ipOptions' | 'keep' | 'says' | 'padding'>>({
-      ipv6: fc.constant(true),
+    rarely<Pick<Draft, 'other' | 'extensions' | 'tos' | 'fragment' | 'ipOptions' | 'keep' | 'says' | 'padding'>>({
+      other: fc.constant(true),
+      extensions,
       tos,
       fragment,
       ipOptions,
@@ -206,7 +215,9 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
         selects: kinds,
         ingress: fc.oneof(fc.constant('nothing' as const), kinds),
       })
-      .chain((pod) => fc.constantFrom(pod, pod, pod, pod, { ...pod, ipv4: false })),
+      .chain((pod) =>
+        fc.constantFrom(pod, pod, pod, pod, pod, { ...pod, isFunction: true }, { ...pod, ipv4: false }, { ...pod, ipv6: false }),
+      ),
   ),
   or(1, fc.record({ do: doing('gone'), name: pods })),
   or(5, fc.record({ do: doing('select'), ...match, spi: fc.constantFrom(0, 1, 2, 3, 3, 4), si: fc.constantFrom(0, 1, 1, 2, 2) })),
@@ -219,10 +230,11 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
           do: doing('path'),
           spi,
           si: fc.constantFrom(1, 2),
-          backends: fc.array(fc.oneof(or(6, pods), or(1, fc.constantFrom('nobody', 'foreign'))), { maxLength: 3 }),
+          backends: fc.array(fc.oneof(or(6, pods), or(1, fc.constantFrom('nobody' as const))), { maxLength: 3 }),
         }),
-        rarely<Pick<StepOf<'path'>, 'bypass' | 'affinityTimeout' | 'base'>>({
-          bypass: fc.constant(true),
+        rarely<Pick<StepOf<'path'>, 'policy' | 'affinityTimeout' | 'base' | 'other'>>({
+          policy: fc.constantFrom('bypass', 'reject'),
+          other: fc.constant(true),
           affinityTimeout: fc.constant(10),
           base: fc.constantFrom(MAPS.sfcbackend.capacity, 0xffff_ffff),
         }),
@@ -250,10 +262,16 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
       )
       .map(([range, [port, bits]]) => ({ ...range, port, bits })),
   ),
+  or(
+    1,
+    fc
+      .record({ do: doing('quota'), name: pods, limit: fc.constantFrom(0, 1, 2, 5), flows: fc.constantFrom(0, 0, 1, 5) })
+      .chain((quota) => fc.constantFrom(quota, quota, quota, { ...quota, stale: true })),
+  ),
   or(1, fc.record({ do: doing('evict'), name: pods })),
   or(1, fc.record({ do: doing('lose'), name: pods })),
   // No sum of these is near the time-out: how long a story takes is not what is compared.
-  or(1, fc.record({ do: doing('age'), seconds: fc.constantFrom(4, 13) })),
+  or(1, fc.record({ do: doing('age'), seconds: fc.constantFrom(4, 13, 40) })),
 );
 
 /** A wrapped packet at the pod whose name stands outside: most that anybody forges get no further than the wrong pod. */
@@ -426,6 +444,69 @@ const circuit: fc.Arbitrary<readonly Step[]> = fc
 /** What a wrapped packet has when it comes by a longer way: another NSH TTL. */
 const another = fc.constantFrom(0x42, 0x82, 0xc2).map((value) => ({ spoil: [{ kind: 'byte' as const, at: 41, value }] }));
 
+/** Somebody tells that the last packet went no further. */
+const complaints: fc.Arbitrary<Step> = fc
+  .tuple(
+    fc.record({
+      do: doing('complain'),
+      way: fc.constantFrom('sends', 'receives', 'receives'),
+      repeat: fc.constantFrom(28, 48, 76, 96, 104, 128, 148, 400, 400),
+      icmpType: fc.constantFrom(3, 3, 3, 4, 5, 11, 12),
+    }),
+    rarely<Pick<StepOf<'complain'>, 'name' | 'mtu'>>({ name: pods, mtu: fc.constantFrom(0, 500, 576, 1279, 1280, 1400, 69_000) }),
+    spoils,
+  )
+  .map(([complaint, rest, changes]) => ({ ...complaint, ...rest, ...changes }));
+
+/** A router says that a wrapped packet is too big, and the next ones are, or are not. */
+const narrow: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    packet: fc.record({
+      from: fc.constant('client' as const),
+      to: fc.constantFrom<Name>('server', 'destination'),
+      protocol: fc.constantFrom('tcp' as const, 'udp' as const, 'icmp' as const),
+      destinationPort: port,
+    }),
+    mtu: fc.constantFrom(576, 700, 1280, 1300),
+    repeat: fc.constantFrom(76, 104, 128, 200),
+    at: fc.constantFrom(0, 1, 2),
+    sizes: fc.array(fc.constantFrom(10, 30, 50, 60, 480, 504, 600, 1184, 1204, 1212, 1232, 1400), { minLength: 1, maxLength: 4 }),
+    fragment: fc.constantFrom(0, 0, 0, 0x4000, 0x2000),
+  })
+  .map(({ packet, mtu, repeat, at, sizes, fragment }): Step[] => {
+    const way = Array.from({ length: at }, (): Step[] => [{ do: 'deliver' }, { do: 'forward', hops: 1 }]).flat();
+    const send = (payload: number): Step => ({ do: 'packet', name: 'vpn', way: 'sends', packet: { ...packet, payload, fragment } });
+    return [
+      send(10),
+      ...way,
+      { do: 'complain', way: 'receives', repeat, icmpType: 3, mtu },
+      ...sizes.flatMap((payload) => [send(payload), ...way]),
+    ];
+  });
+
+/** A datagram in fragments, in order or not, on its way through a chain. */
+const pieces: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    packet: fc.record({
+      from: fc.constant('client' as const),
+      to: fc.constantFrom<Name>('server', 'destination'),
+      protocol: fc.constantFrom('tcp' as const, 'udp' as const, 'udp' as const, 'icmp' as const, 'gre' as const),
+      sourcePort: port,
+    }),
+    extensions: fc.constantFrom<number[] | undefined>(undefined, undefined, [60]),
+    order: fc.array(fc.constantFrom(0x2000, 0x2010, 0x0020), { minLength: 2, maxLength: 5 }),
+    at: fc.constantFrom(0, 1, 2, 3),
+    back: fc.boolean(),
+  })
+  .map(({ packet, extensions, order, at, back }): Step[] => {
+    const way = Array.from({ length: at }, (): Step[] => [{ do: 'deliver' }, { do: 'forward', hops: 1 }]).flat();
+    return order.flatMap((fragment): Step[] => [
+      { do: 'packet', name: 'vpn', way: 'sends', packet: { ...packet, fragment, ...(extensions && { extensions }) } },
+      ...way,
+      ...(back ? ([{ do: 'deliver' }, { do: 'answer' }, { do: 'deliver' }, { do: 'outside', name: 'vpn' }] as const) : []),
+    ]);
+  });
+
 /** What packets do. */
 const traffic: fc.Arbitrary<Step> = fc.oneof(
   or(3, arrival),
@@ -457,6 +538,7 @@ const traffic: fc.Arbitrary<Step> = fc.oneof(
     3,
     spoils.map((changes) => ({ do: 'answer' as const, ...changes })),
   ),
+  or(3, complaints),
   or(
     3,
     fc
@@ -470,6 +552,7 @@ const one = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => step.ma
 /** Long enough for flows to begin, change hands and end. */
 export const story: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
+    fc.record({ do: doing('families'), inner: fc.constantFrom(4 as const, 6 as const), outer: fc.constantFrom(4 as const, 6 as const) }),
     fc.constantFrom<readonly Step[]>(...Array.from({ length: 4 }, () => [{ do: 'walkthrough' as const }]), []),
     fc.array(
       fc.oneof(
@@ -478,6 +561,8 @@ export const story: fc.Arbitrary<readonly Step[]> = fc
         or(2, comeback),
         or(2, journey),
         or(2, visit),
+        or(1, narrow),
+        or(1, pieces),
         or(1, loss),
         or(1, circuit),
         or(50, one(traffic)),
@@ -489,4 +574,4 @@ export const story: fc.Arbitrary<readonly Step[]> = fc
       },
     ),
   )
-  .map(([beginning, steps]) => [...beginning, ...steps.flat()]);
+  .map(([families, beginning, steps]) => [families, ...beginning, ...steps.flat()]);

@@ -34,8 +34,8 @@ export const MUTANTS: readonly Mutant[] = [
     differs: ['bytes'],
     kernel: {
       file: 'sfc.bpf.c',
-      is: 'flow->next_hop, flow->next_path, flow->ttl - 1, false',
-      becomes: 'flow->next_hop, flow->next_path, flow->ttl, false',
+      is: 'flow->next_path, flow->ttl - 1, false',
+      becomes: 'flow->next_path, flow->ttl, false',
     },
     userspace: { file: 'pipeline.js', is: 'next, flows.ttl(flow) - 1, false', becomes: 'next, flows.ttl(flow), false' },
   },
@@ -43,7 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a reply loses its bit',
     differs: ['bytes'],
     kernel: { file: 'encap.h', is: '(tunnel->reply ? SOURCE_PORT_REPLY : 0)', becomes: '0' },
-    userspace: { file: 'tunnel.js', is: 'outerSourcePort(packet.flowHash(), reply)', becomes: 'outerSourcePort(packet.flowHash(), false)' },
+    userspace: { file: 'tunnel.js', is: 'outerSourcePort(hash, reply)', becomes: 'outerSourcePort(hash, false)' },
   },
   {
     name: 'all ports win a tie',
@@ -62,20 +62,43 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a drop is counted under another reason',
     differs: ['counters'],
-    kernel: { file: 'sfc.bpf.c', is: 'drop(REASON_NOT_A_PEER,', becomes: 'drop(REASON_NSH_TTL,' },
+    kernel: { file: 'arrival.h', is: 'return REASON_NOT_A_PEER;', becomes: 'return REASON_NSH_TTL;' },
     userspace: { file: 'pipeline.js', is: "#drop('not-a-peer',", becomes: "#drop('nsh-ttl'," },
   },
   {
     name: 'a flow does not learn its new TTL',
     differs: ['flows', 'bytes', 'verdict'],
-    kernel: { file: 'sfc.bpf.c', is: 'flow->ttl = envelope.ttl;', becomes: 'flow->ttl = flow->ttl;' },
+    steps: 14, // a chain of two that is a ring, and two packets through it
+    kernel: { file: 'arrival.h', is: '\t\t\tflow->ttl = envelope->ttl;', becomes: '\t\t\tflow->ttl = flow->ttl;' },
     userspace: { file: 'pipeline.js', is: 'flows.setTtl(flow, ttl)', becomes: 'flows.setTtl(flow, flows.ttl(flow))' },
   },
   {
     name: 'the answer to a segment does not acknowledge it',
     differs: ['bytes'],
-    kernel: { file: 'reset.h', is: 'bpf_ntohl(segment.sequence) + segment.length', becomes: 'bpf_ntohl(segment.sequence)' },
+    kernel: { file: 'reset.h', is: 'bpf_ntohl(segment->sequence) + segment->length', becomes: 'bpf_ntohl(segment->sequence)' },
     userspace: { file: 'reset.js', is: '(segment.sequence + segment.length) | 0', becomes: 'segment.sequence' },
+  },
+  {
+    name: 'a later fragment has no port',
+    differs: ['verdict', 'bytes', 'flows', 'counters'],
+    kernel: { file: 'fragment.h', is: 'packet->destination_port = known->destination_port;', becomes: 'packet->destination_port = 0;' },
+    userspace: {
+      file: 'fragment-table.js',
+      is: 'packet.destinationPort = view.getUint16(at + FRAGMENT_VALUE.destination_port);',
+      becomes: 'packet.destinationPort = 0;',
+    },
+  },
+  {
+    name: 'the outer checksum over IPv6 is left out',
+    differs: ['bytes'],
+    kernel: { file: 'encap.h', is: 'udp->check = sum == 0xffff ? 0xffff : ~sum;', becomes: 'udp->check = 0;' },
+    userspace: { file: 'tunnel.js', is: 'return result === 0 ? 0xffff : result;', becomes: 'return 0;' },
+  },
+  {
+    name: 'a flow does not learn the MTU of its path',
+    differs: ['flows', 'verdict', 'bytes', 'counters'],
+    kernel: { file: 'pmtu.h', is: 'flow->next_path_mtu = mtu;', becomes: 'flow->next_path_mtu = 0;' },
+    userspace: { file: 'pipeline.js', is: 'flows.setPathMtu(flow, hop, mtu)', becomes: 'flows.setPathMtu(flow, hop, 0)' },
   },
   {
     name: 'a packet leaves the position of its chain at which one arrived last',

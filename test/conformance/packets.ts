@@ -1,11 +1,11 @@
 /** From a packet in words to its frame. By hand where our codecs would refuse to write it. */
 
-import { CAST, checksum, frame } from '../../datapath/cast.js';
+import { addressFor, checksum, frame, type Version } from '../../datapath/cast.js';
 import {
   ETHERTYPE,
+  formatAddress,
   GENEVE_HEADER,
   GENEVE_OPTION_HEADER,
-  IPV6_HEADER,
   NSH_BASE_HEADER,
   NSH_MD_TYPE_2,
   NSH_NEXT_PROTOCOL,
@@ -15,27 +15,32 @@ import {
   PROTOCOL,
   parseAddress,
   SOURCE_PORT,
+  STEERING_LENGTH,
   STEERING_PORT,
   UDP_HEADER,
 } from '../../geneve/index.js';
-import type { Draft, Option, Spoil, Wrap } from './steps.js';
+import type { Draft, Families, Option, Spoil, StepOf, Wrap } from './steps.js';
 
 /** Bytes of an Ethernet header. */
 export const ETHERNET = 14;
 const IPV4 = 20;
+const IPV6 = 40;
 const NO_OPERATION = 1;
-const NEXT_HEADER = { icmp: PROTOCOL.icmpv6, tcp: PROTOCOL.tcp, udp: PROTOCOL.udp, gre: 47, sctp: 132 } as const;
 const DONT_FRAGMENT = 0x4000;
 
 export const isIpv6 = (bytes: Uint8Array): boolean => (bytes[ETHERNET] ?? 0) >> 4 === 6;
 
 /** The frame of a packet in words. */
-export function framed({ wrap, padding = 0, spoil = [], ...draft }: Draft): Uint8Array {
-  const base = frame({ ...draft, from: CAST[draft.from], to: CAST[draft.to], payload: 'x'.repeat(draft.payload ?? 5) });
-  const inner = draft.ipv6 ? ipv6Packet(draft, base) : ipv4Packet(draft, base);
-  const packet = wrap === undefined ? inner : wrapped(inner, draft, wrap);
+export function framed({ wrap, padding = 0, spoil = [], ...draft }: Draft, families: Families): Uint8Array {
+  const version = draft.other ? other(families.inner) : families.inner;
+  const ends = { from: addressFor(draft.from, version), to: addressFor(draft.to, version) };
+  const base = frame({ ...draft, ...ends, payload: 'x'.repeat(draft.payload ?? 5) });
+  const inner = version === 6 ? ipv6Packet(draft, base) : ipv4Packet(draft, base);
+  const packet = wrap === undefined ? inner : wrapped(inner, draft, wrap, families);
   return spoiled(Buffer.concat([base.subarray(0, ETHERNET), packet, Buffer.alloc(padding, 0xee)]), spoil);
 }
+
+const other = (version: Version): Version => (version === 4 ? 6 : 4);
 
 function ipv4Packet({ ipOptions = 0, keep, says }: Omit<Draft, 'wrap'>, base: Uint8Array): Buffer {
   const header = Buffer.concat([base.subarray(ETHERNET, ETHERNET + IPV4), Buffer.alloc(ipOptions * 4, NO_OPERATION)]);
@@ -48,20 +53,11 @@ function ipv4Packet({ ipOptions = 0, keep, says }: Omit<Draft, 'wrap'>, base: Ui
   return Buffer.concat([header, kept]);
 }
 
-function ipv6Packet({ from, to, protocol = 'udp', tos = 0, keep, says }: Omit<Draft, 'wrap'>, base: Uint8Array): Buffer {
-  const rest = base.subarray(ETHERNET + IPV4);
+function ipv6Packet({ keep, says }: Omit<Draft, 'wrap'>, base: Uint8Array): Buffer {
+  const header = Buffer.from(base.subarray(ETHERNET, ETHERNET + IPV6));
+  const rest = base.subarray(ETHERNET + IPV6);
   const kept = rest.subarray(0, keep ?? rest.length);
-  const address = (name: Draft['from']) => parseAddress(`fd00::${CAST[name]}`)?.bytes ?? new Uint8Array(16);
-  const header = IPV6_HEADER.encode({
-    version: 6,
-    trafficClass: tos,
-    flowLabel: 0,
-    payloadLength: says ?? kept.length,
-    nextHeader: NEXT_HEADER[protocol],
-    hopLimit: 64,
-    source: address(from),
-    destination: address(to),
-  });
+  header.writeUInt16BE(says ?? kept.length, 4);
   return Buffer.concat([header, kept]);
 }
 
@@ -74,15 +70,17 @@ const KIND: Readonly<Record<Option['kind'], { readonly class: number; readonly t
   'critical-sibling': { class: NSH_OPTION.class, type: 0x83 },
 };
 
-function wrapped(inner: Buffer, draft: Omit<Draft, 'wrap'>, wrap: Wrap): Buffer {
+function wrapped(inner: Buffer, draft: Omit<Draft, 'wrap'>, wrap: Wrap, families: Families): Buffer {
+  const isIpv6 = (inner[0] ?? 0) >> 4 === 6;
+  const version = wrap.other ? other(families.outer) : families.outer;
   const { options = [{ kind: 'nsh' }], behind = 0, udpLength = 0, geneve = {}, reply = false } = wrap;
-  const body = Buffer.concat(options.map((option) => geneveOption(option, draft, wrap)));
+  const body = Buffer.concat(options.map((option) => geneveOption(option, isIpv6, wrap)));
   const base = GENEVE_HEADER.encode({
     version: 0,
     optionWords: Math.min(body.length / 4, 63),
     control: 0,
     critical: 1,
-    protocolType: draft.ipv6 ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4,
+    protocolType: isIpv6 ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4,
     vni: 0,
     ...geneve,
   });
@@ -93,16 +91,36 @@ function wrapped(inner: Buffer, draft: Omit<Draft, 'wrap'>, wrap: Wrap): Buffer 
     length: Math.max(0, length + udpLength),
     checksum: 0,
   });
-  const ends = { from: CAST[wrap.from], to: CAST[wrap.to], tos: wrap.tos ?? draft.tos ?? 0, fragment: wrap.fragment ?? DONT_FRAGMENT };
-  const outer = frame({ ...ends, payload: 'x'.repeat(length - UDP_HEADER.size) });
+  const ends = { from: addressFor(wrap.from, version), to: addressFor(wrap.to, version) };
+  const fields = { tos: wrap.tos ?? draft.tos ?? 0, fragment: wrap.fragment ?? DONT_FRAGMENT };
+  const outer = frame({ ...ends, ...fields, payload: '' });
+  const behindIp = Buffer.concat([udp, base, body, inner, Buffer.alloc(behind, 0xdd)]);
+  if (wrap.checksum === 'right') behindIp.writeUInt16BE(udpChecksum(ends, behindIp), 6);
+  else if (wrap.checksum !== undefined) behindIp.writeUInt16BE(wrap.checksum, 6);
+  if (version === 6) {
+    // A fragment header stays in front.
+    const headers = outer.subarray(ETHERNET, outer.length - UDP_HEADER.size);
+    const ip = Buffer.from(headers);
+    ip.writeUInt16BE(headers.length - IPV6 + length, 4);
+    return Buffer.concat([ip, behindIp]);
+  }
   const ip = ipv4Packet({ from: wrap.from, to: wrap.to, keep: 0, ...(wrap.ipOptions && { ipOptions: wrap.ipOptions }) }, outer);
   ip.writeUInt16BE(ip.length + length, 2);
   ip.writeUInt16BE(0, 10);
   ip.writeUInt16BE(checksum(ip), 10);
-  return Buffer.concat([ip, udp, base, body, inner, Buffer.alloc(behind, 0xdd)]);
+  return Buffer.concat([ip, behindIp]);
 }
 
-function geneveOption({ kind, words, says }: Option, { ipv6 }: Omit<Draft, 'wrap'>, { spi, si, ttl, nsh }: Wrap): Buffer {
+/** Over everything, as somebody who knows nothing of the inner packet makes it (RFC 768, RFC 8200 8.1). */
+function udpChecksum({ from, to }: { from: string; to: string }, datagram: Buffer): number {
+  const v6 = from.includes(':');
+  const address = (text: string) => Buffer.from(parseAddress(text)?.bytes.subarray(0, v6 ? 16 : 4) ?? []);
+  const pseudo = Buffer.concat([address(from), address(to), Buffer.from([0, PROTOCOL.udp, datagram.length >> 8, datagram.length & 0xff])]);
+  const padded = Buffer.concat([pseudo, datagram, Buffer.alloc(datagram.length & 1)]);
+  return checksum(padded) || 0xffff;
+}
+
+function geneveOption({ kind, words, says }: Option, ipv6: boolean, { spi, si, ttl, nsh }: Wrap): Buffer {
   const content =
     kind !== 'nsh'
       ? Buffer.alloc(0)
@@ -137,40 +155,65 @@ export function spoiled(bytes: Uint8Array, changes: readonly Spoil[] = []): Uint
   return out;
 }
 
-/** What a packet to the steering port has behind the 48 bytes that we write; every other packet as it is. */
+/** What a packet to the steering port has behind the headers that we write; every other packet as it is. */
 export function unwrapped(bytes: Uint8Array): Uint8Array {
-  const isSteering =
-    bytes.length > ETHERNET + 48 && bytes[ETHERNET + 9] === 17 && ((bytes[ETHERNET + 22] ?? 0) << 8) + (bytes[ETHERNET + 23] ?? 0) === 7081;
-  return isSteering ? Buffer.concat([bytes.subarray(0, ETHERNET), bytes.subarray(ETHERNET + 48)]) : bytes;
+  const header = isIpv6(bytes) ? IPV6 : IPV4;
+  const overhead = header + UDP_HEADER.size + STEERING_LENGTH;
+  const port = ((bytes[ETHERNET + header + 2] ?? 0) << 8) + (bytes[ETHERNET + header + 3] ?? 0);
+  const protocol = bytes[ETHERNET + (isIpv6(bytes) ? 6 : 9)];
+  if (bytes.length <= ETHERNET + overhead || protocol !== PROTOCOL.udp || port !== STEERING_PORT) return bytes;
+  return spoiled(Buffer.concat([bytes.subarray(0, ETHERNET), bytes.subarray(ETHERNET + overhead)]));
 }
 
-/** The IPv4 packet as a router sends it on, with so much less TTL, checksum and all; every other as it is. */
+/** The IP packet as a router sends it on, with so much less TTL, checksum and all. */
 export function routed(bytes: Uint8Array, hops = 0): Uint8Array {
-  if (hops === 0 || bytes.length < ETHERNET + IPV4 || isIpv6(bytes)) return bytes;
   const out = Buffer.from(bytes);
-  out.writeUInt8((out.readUInt8(ETHERNET + 8) - hops) & 0xff, ETHERNET + 8);
+  if (hops === 0 || bytes.length < ETHERNET + (isIpv6(bytes) ? IPV6 : IPV4)) return bytes;
+  const at = ETHERNET + (isIpv6(bytes) ? 7 : 8);
+  out.writeUInt8((out.readUInt8(at) - hops) & 0xff, at);
+  if (isIpv6(bytes)) return out;
   out.writeUInt16BE(0, ETHERNET + 10);
   out.writeUInt16BE(checksum(out.subarray(ETHERNET, ETHERNET + IPV4)), ETHERNET + 10);
   return out;
 }
 
-const ICMP = 1;
 const ICMP_ECHO = 8;
+const ICMPV6_ECHO = 128;
 
-/** The packet with its ends exchanged, a ping with its answer; no more than an answer has to be here. */
+/** The packet with its ends exchanged, a ping with its answer; no more than an answer has to be here. Extension headers are not looked behind. */
 export function turned(bytes: Uint8Array): Uint8Array {
   const out = Uint8Array.from(bytes);
-  if (bytes.length < ETHERNET + IPV4) return bytes;
+  const v6 = isIpv6(bytes);
+  if (bytes.length < ETHERNET + (v6 ? IPV6 : IPV4)) return bytes;
   const ip = ETHERNET;
-  const transport = ip + ((bytes[ip] ?? 0) & 0x0f) * 4;
-  out.set(bytes.subarray(ip + 12, ip + 16), ip + 16);
-  out.set(bytes.subarray(ip + 16, ip + 20), ip + 12);
-  if (bytes[ip + 9] === ICMP) {
+  const transport = ip + (v6 ? IPV6 : ((bytes[ip] ?? 0) & 0x0f) * 4);
+  const [source, destination, size] = v6 ? [ip + 8, ip + 24, 16] : [ip + 12, ip + 16, 4];
+  out.set(bytes.subarray(source, source + size), destination);
+  out.set(bytes.subarray(destination, destination + size), source);
+  if (bytes[ip + (v6 ? 6 : 9)] === (v6 ? PROTOCOL.icmpv6 : PROTOCOL.icmp)) {
     // The identifier stays.
-    if (bytes[transport] === ICMP_ECHO) out[transport] = 0;
+    if (bytes[transport] === ICMP_ECHO && !v6) out[transport] = 0;
+    if (bytes[transport] === ICMPV6_ECHO && v6) out[transport] = ICMPV6_ECHO + 1;
   } else if (transport + 4 <= bytes.length) {
     out.set(bytes.subarray(transport, transport + 2), transport + 2);
     out.set(bytes.subarray(transport + 2, transport + 4), transport);
   }
   return out;
+}
+
+/** An ICMP error about the packet, from a router, to whoever its header says has sent it. */
+export function complaint(bytes: Uint8Array, { repeat, icmpType, mtu }: StepOf<'complain'>): Uint8Array {
+  const v6 = isIpv6(bytes);
+  if (bytes.length < ETHERNET + (v6 ? IPV6 : IPV4)) return bytes;
+  const address = v6 ? bytes.subarray(ETHERNET + 8, ETHERNET + 24) : bytes.subarray(ETHERNET + 12, ETHERNET + 16);
+  const to = formatAddress(address, v6 ? 2 : 1);
+  const about = bytes.subarray(ETHERNET, ETHERNET + repeat);
+  return frame({
+    from: v6 ? 'fd00::192.0.2.1' : '192.0.2.1',
+    to,
+    protocol: 'icmp',
+    icmpType,
+    about,
+    ...(mtu !== undefined && { says: mtu }),
+  });
 }

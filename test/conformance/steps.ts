@@ -17,6 +17,7 @@ const port = number(0xffff);
 
 const name = word(...(Object.keys(CAST) as Name[]));
 const spi = number(0xffffff);
+/** IPv4; the prefix of the same hosts' IPv6 addresses is meant too. */
 const cidr = Type.String({ pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$' });
 /** What selectors name: a protocol, or any. */
 const protocol = word('tcp', 'udp', 'icmp', 'sctp', 'gre', 'any');
@@ -57,6 +58,10 @@ const wrap = Type.Object(
     fragment: Type.Optional(port),
     /** Options of the outer IPv4 header, 4-byte words. */
     ipOptions: Type.Optional(number(10)),
+    /** Outer headers of the family that is not the story's. */
+    other: Type.Optional(Type.Boolean()),
+    /** The outer UDP checksum: right, or this number. */
+    checksum: Type.Optional(Type.Union([Type.Literal('right'), port])),
     /** Added to the UDP length. */
     udpLength: Type.Optional(Type.Integer({ minimum: -40, maximum: 40 })),
     geneve: Type.Optional(
@@ -98,15 +103,17 @@ const packet = Type.Object(
   {
     from: name,
     to: name,
-    /** The cast has IPv6 addresses too, which nothing selects. */
-    ipv6: Type.Optional(Type.Boolean()),
+    /** Of the family that is not the story's. */
+    other: Type.Optional(Type.Boolean()),
+    /** Of IPv6: extension headers by their numbers. */
+    extensions: Type.Optional(Type.Array(byte, { maxItems: 8 })),
     protocol: Type.Optional(word('tcp', 'udp', 'icmp', 'sctp', 'gre')),
     icmpType: Type.Optional(byte),
     sourcePort: Type.Optional(port),
     destinationPort: Type.Optional(port),
     tcpFlags: Type.Optional(byte),
     tos: Type.Optional(byte),
-    /** Flags and offset field of the IPv4 header. */
+    /** Flags and offset field of the IPv4 header; of IPv6, the same in a fragment header. */
     fragment: Type.Optional(port),
     /** Options of the IPv4 header, 4-byte words. */
     ipOptions: Type.Optional(number(10)),
@@ -139,6 +146,11 @@ const kinds = word('nothing', 'all-ports', 'ports', 'both', 'ranges', 'any-proto
 
 /** Every step by its `do`. */
 export const STEPS = {
+  /** First of all: the families that packets and their outer headers are of; without it, IPv4. */
+  families: step('families', {
+    inner: Type.Union([Type.Literal(4), Type.Literal(6)]),
+    outer: Type.Union([Type.Literal(4), Type.Literal(6)]),
+  }),
   /** The paths, selectors and pods of `WALKTHROUGH`. */
   walkthrough: step('walkthrough', {}),
   pod: step('pod', {
@@ -148,7 +160,11 @@ export const STEPS = {
     /** Of what it receives. */
     ingress: Type.Optional(kinds),
     ipv4: Type.Optional(Type.Boolean()),
+    ipv6: Type.Optional(Type.Boolean()),
+    isFunction: Type.Optional(Type.Boolean()),
   }),
+  /** A pod may have so many flows; it has been counted this moment, or long ago. */
+  quota: step('quota', { name, limit: number(100), flows: number(100), stale: Type.Optional(Type.Boolean()) }),
   /** The pod goes. */
   gone: step('gone', { name }),
   /** Path 0, index 0 is an exception. `foundAs`: the prefix length that it is compared by, where that is not its own. */
@@ -156,12 +172,13 @@ export const STEPS = {
   /** Ports that share the first `bits` of `port` are selected under `firstPort`. */
   range: step('range', { name, protocol, ingress, port, bits: number(16), firstPort: port }),
   unselect: step('unselect', match),
-  /** A path with one slot a backend; an empty slot belongs to nobody, a foreign one to an IPv6 address. */
+  /** A path with one slot a backend; an empty slot belongs to nobody. `other`: with addresses of the family that is not the story's. */
   path: step('path', {
     spi,
     si: byte,
-    backends: Type.Array(Type.Union([name, word('nobody', 'foreign')]), { maxItems: 8 }),
-    bypass: Type.Optional(Type.Boolean()),
+    backends: Type.Array(Type.Union([name, word('nobody')]), { maxItems: 8 }),
+    other: Type.Optional(Type.Boolean()),
+    policy: Type.Optional(word('bypass', 'reject')),
     /** Seconds for which a client keeps its instance; none without it. */
     affinityTimeout: Type.Optional(number(86_400)),
     /** A pod of it has another position of the chain too. */
@@ -189,6 +206,18 @@ export const STEPS = {
   answer: step('answer', { spoil: spoils }),
   /** A packet that came earlier, counted back from the last, has been inside a pod meanwhile and is on its way again. */
   back: step('back', { by: number(15) }),
+  /**
+   * Somebody who has the last packet tells its sender that it went no further, repeating so much of it: a function or a destination
+   * (`sends`), or a router on the way, to the pod that it came from or to `name`. `mtu`: because it was too big.
+   */
+  complain: step('complain', {
+    way: word('sends', 'receives'),
+    name: Type.Optional(name),
+    repeat: number(400),
+    icmpType: byte,
+    mtu: Type.Optional(number(70_000)),
+    spoil: spoils,
+  }),
   /** Its destination outside answers it; the answer comes to a pod by the plain way. */
   outside: step('outside', { name, spoil: spoils }),
 } as const;
@@ -199,8 +228,9 @@ export const isStep = (value: unknown): value is Step => {
   return typeof kind === 'string' && Object.hasOwn(STEPS, kind) && Value.Check(STEPS[kind as Step['do']], value);
 };
 export type StepOf<Do extends Step['do']> = Extract<Step, { readonly do: Do }>;
-export type PacketStep = StepOf<'packet' | 'again' | 'deliver' | 'forward' | 'answer' | 'outside'>;
-export type Preparation = Exclude<Step, PacketStep | StepOf<'back'>>;
+export type PacketStep = StepOf<'packet' | 'again' | 'deliver' | 'forward' | 'answer' | 'outside' | 'complain'>;
+export type Preparation = Exclude<Step, PacketStep | StepOf<'back' | 'families'>>;
+export type Families = Omit<StepOf<'families'>, 'do'>;
 export type Way = StepOf<'packet'>['way'];
 
 /** The walkthrough's world, and a chain of two: most stories begin in it. */

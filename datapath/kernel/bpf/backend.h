@@ -10,10 +10,9 @@
  */
 #pragma once
 
+#include "flow.h"
 #include "maps.h"
 #include "packet.h"
-
-#define NSEC_PER_SEC 1000000000ULL
 
 /* An instance: its address, and the family of that. */
 struct backend {
@@ -21,7 +20,7 @@ struct backend {
 	__u8 family;
 };
 
-/* The instance of a hash in the path's table; false when there is none that IPv4 outer headers can reach. */
+/* The instance of a hash in the path's table; false when there is none. */
 static __always_inline bool backend_of_hash(struct backend *chosen, const struct sfcpath_value *path, __u32 hash)
 {
 	__u32 slots = path->backend_slots;
@@ -32,7 +31,7 @@ static __always_inline bool backend_of_hash(struct backend *chosen, const struct
 		return false;
 	slot = path->backend_base + hash % slots;
 	backend = bpf_map_lookup_elem(&sfcbackend, &slot);
-	if (!backend || backend->family != FAMILY_IPV4)
+	if (!backend || !backend->family)
 		return false;
 	chosen->address = *(struct address *)backend->address;
 	chosen->family = backend->family;

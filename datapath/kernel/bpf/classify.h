@@ -73,7 +73,7 @@ static __noinline __be32 classify(const struct endpoint_value *endpoint, const s
 	const struct sfcselect_value *found = NULL;
 	__u16 flags;
 
-	if (!endpoint || !packet)
+	if (!endpoint || !packet || stays_on_link(&packet->destination, packet->family) || stays_on_link(&packet->source, packet->family))
 		return 0;
 	flags = selected_for(endpoint, packet, direction);
 	if ((flags & ENDPOINT_FLAG_SELECTS_PORTS) && packet->destination_port) {
@@ -90,10 +90,16 @@ static __noinline __be32 classify(const struct endpoint_value *endpoint, const s
 	return found ? found->path : 0;
 }
 
-/* True when a later fragment, which carries no ports, may belong to a flow that is selected by its port. */
-static __always_inline bool may_select_by_port(const struct endpoint_value *endpoint, const struct packet *packet,
-                                               enum direction direction)
+/*
+ * Could a later fragment, which carries no ports, belong to a flow that is selected? Of IPv6 it may not even tell its protocol,
+ * where an extension header stands in its place.
+ */
+static __always_inline bool may_be_selected(const struct endpoint_value *endpoint, const struct packet *packet, enum direction direction)
 {
-	return (selected_for(endpoint, packet, direction) & ENDPOINT_FLAG_SELECTS_PORTS) &&
-	       (is_tcp_or_udp(packet->protocol) || packet->protocol == IPPROTO_SCTP);
+	if (packet->family == FAMILY_IPV6 && is_extension(packet->protocol))
+		return selected_in(endpoint, direction);
+	if ((selected_for(endpoint, packet, direction) & ENDPOINT_FLAG_SELECTS_PORTS) &&
+	    (is_tcp_or_udp(packet->protocol) || packet->protocol == IPPROTO_SCTP))
+		return true;
+	return classify(endpoint, packet, direction);
 }

@@ -3,21 +3,10 @@
 
 #include "encap.h"
 
-/* What the outer headers said. */
-struct envelope {
-	struct address source; /* outer source: the previous hop of a forward packet */
-	__be32 path;
-	__u32 length;          /* of the outer headers, bytes */
-	__u32 nsh;             /* where the NSH stands in the frame */
-	__u8 ttl;
-	__u8 tos;
-	bool reply;
-};
-
 #define GENEVE_MAX_OPTIONS 63 /* of 4 bytes each: the most that a 6-bit length holds */
 
 /* Finds the NSH option. 0, or the reason of the drop. */
-static __noinline int find_nsh(struct __sk_buff *skb, __u32 offset, __u32 length, struct nsh_header *nsh, __u32 *place)
+__noinline int find_nsh(struct __sk_buff *skb, __u32 offset, __u32 length, struct nsh_header *nsh, __u32 *place)
 {
 	bool found = false;
 	__u32 at = 0;
@@ -52,24 +41,26 @@ static __noinline int find_nsh(struct __sk_buff *skb, __u32 offset, __u32 length
 	return found ? 0 : REASON_GENEVE_NO_NSH;
 }
 
-/* Reads the headers behind the outer IPv4 header at `offset`. 0, or the reason of the drop. */
+/* Reads the headers behind the outer IP header. 0, or the reason of the drop. */
 static __always_inline enum reason open_envelope(struct __sk_buff *skb, const struct packet *outer, struct envelope *envelope)
 {
-	const __u32 geneve_offset = ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr);
+	const __u32 header = outer->family == FAMILY_IPV6 ? sizeof(struct ipv6_header) : sizeof(struct iphdr);
+	const __u32 geneve_offset = ETH_HLEN + header + sizeof(struct udphdr);
 	struct udphdr *udp;
 	struct steering_header *steering;
 	struct nsh_header nsh;
 	__u32 options, nsh_word;
+	__be16 protocol;
 
 	if (outer->length < geneve_offset - ETH_HLEN + sizeof(struct geneve_header))
 		return REASON_GENEVE_MALFORMED;
 	if (ensure(skb, geneve_offset + sizeof(struct geneve_header)))
 		return REASON_GENEVE_MALFORMED;
-	udp = frame_start(skb) + ETH_HLEN + sizeof(struct iphdr);
+	udp = frame_start(skb) + ETH_HLEN + header;
 	steering = (void *)(udp + 1);
 	if ((void *)(&steering->geneve + 1) > frame_end(skb))
 		return REASON_GENEVE_MALFORMED;
-	if (bpf_ntohs(udp->len) != outer->length - sizeof(struct iphdr))
+	if (bpf_ntohs(udp->len) != outer->length - header)
 		return REASON_OUTER_MALFORMED;
 	if (steering->geneve.version_opt_len >> 6)
 		return REASON_GENEVE_VERSION;
@@ -78,10 +69,11 @@ static __always_inline enum reason open_envelope(struct __sk_buff *skb, const st
 	options = (steering->geneve.version_opt_len & 0x3f) * 4;
 	if (geneve_offset - ETH_HLEN + sizeof(struct geneve_header) + options > outer->length)
 		return REASON_GENEVE_MALFORMED;
+	envelope->family = outer->family;
+	envelope->checksum = udp->check;
 	envelope->reply = udp->source & bpf_htons(SOURCE_PORT_REPLY);
 	envelope->length = geneve_offset - ETH_HLEN + sizeof(struct geneve_header) + options;
-
-	__be16 protocol = steering->geneve.protocol;
+	protocol = steering->geneve.protocol;
 
 	if (ensure(skb, geneve_offset + sizeof(*steering)))
 		return options ? REASON_GENEVE_MALFORMED : REASON_GENEVE_NO_NSH;
@@ -109,7 +101,11 @@ static __always_inline enum reason open_envelope(struct __sk_buff *skb, const st
 	envelope->ttl = (nsh_word >> 6) & 0x3f;
 	if (envelope->ttl == 0)
 		return REASON_NSH_TTL;
-	if (protocol != bpf_htons(ETH_P_IP) || nsh.next_protocol != NSH_NEXT_IPV4)
+	if (protocol == bpf_htons(ETH_P_IP) && nsh.next_protocol == NSH_NEXT_IPV4)
+		envelope->inner_family = FAMILY_IPV4;
+	else if (protocol == bpf_htons(ETH_P_IPV6) && nsh.next_protocol == NSH_NEXT_IPV6)
+		envelope->inner_family = FAMILY_IPV6;
+	else
 		return REASON_NEXT_PROTOCOL;
 	envelope->path = nsh.path;
 	envelope->source = outer->source;
@@ -121,7 +117,7 @@ static __always_inline enum reason open_envelope(struct __sk_buff *skb, const st
 static __always_inline enum reason read_inner(struct __sk_buff *skb, const struct packet *outer, const struct envelope *envelope,
                                               struct packet *inner, enum parse_result *result)
 {
-	/* At most 288 bytes, which the verifier does not know. */
+	/* At most 308 bytes, which the verifier does not know. */
 	__u32 offset = ETH_HLEN + (envelope->length & 0x1ff);
 	__u8 *version;
 
@@ -130,10 +126,59 @@ static __always_inline enum reason read_inner(struct __sk_buff *skb, const struc
 	version = frame_start(skb) + offset;
 	if ((void *)(version + 1) > frame_end(skb))
 		return REASON_INNER_MALFORMED;
-	if (*version >> 4 != 4)
+	if (*version >> 4 != (envelope->inner_family == FAMILY_IPV6 ? 6 : 4))
 		return REASON_NEXT_PROTOCOL;
-	*result = parse_ipv4(skb, offset, outer->length - envelope->length, inner);
+	if (envelope->inner_family == FAMILY_IPV6)
+		*result = parse_ipv6(skb, offset, outer->length - envelope->length, inner);
+	else
+		*result = parse_ipv4(skb, offset, outer->length - envelope->length, inner);
 	return *result == PARSE_MALFORMED || *result == PARSE_SHORT ? REASON_INNER_MALFORMED : 0;
+}
+
+/* The sum over `length` bytes of the frame from `offset` on, and `sum`. Not folded; bytes that cannot be read make it wrong. */
+__noinline int sum_of_frame(struct __sk_buff *skb, __u32 offset, __u32 length, __u32 sum)
+{
+	struct scratch *own = own_scratch();
+	__u8 *part;
+
+	if (!own)
+		return 0;
+	part = own->message;
+	for (int i = 0; i < 0x10000 / MESSAGE_MAX && length >= MESSAGE_MAX; i++) {
+		if (bpf_skb_load_bytes(skb, offset, part, MESSAGE_MAX))
+			return 0;
+		sum = fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)part, MESSAGE_MAX, sum));
+		offset += MESSAGE_MAX;
+		length -= MESSAGE_MAX;
+	}
+	length &= MESSAGE_MAX - 1;
+	if (!length)
+		return sum;
+	__builtin_memset(part, 0, MESSAGE_MAX);
+	if (bpf_skb_load_bytes(skb, offset, part, length))
+		return 0;
+	return fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)part, MESSAGE_MAX, sum));
+}
+
+/*
+ * Does the outer UDP checksum fit? First as it was made, from headers alone: what the inner packet's own checksum covers it
+ * need not cover twice, and a packet of this machine may not have that one yet. Then over all that is there, as somebody
+ * else may have made it. Of GSO packets the segments had one each, which the kernel has looked at.
+ */
+static __always_inline bool checksum_fits(struct __sk_buff *skb, const struct packet *outer, const struct envelope *envelope,
+                                          const struct packet *inner)
+{
+	__u32 header = outer->header_length & 0x7f, length = outer->length - header, sum, rest;
+
+	if (!envelope->checksum || skb->gso_size)
+		return true;
+	sum = sum_words(bpf_htons(length) + bpf_htons(IPPROTO_UDP), &outer->source, 8);
+	sum = fold_sum(sum_words(sum, &outer->destination, 8));
+	rest = sum_of_inner(skb, ETH_HLEN + (envelope->length & 0x1ff), inner);
+	if (rest != NOT_KNOWN &&
+	    fold_sum(sum_of_frame(skb, ETH_HLEN + header, envelope->length - header, sum + rest)) == 0xffff)
+		return true;
+	return fold_sum(sum_of_frame(skb, ETH_HLEN + header, length, sum)) == 0xffff;
 }
 
 /*
@@ -142,27 +187,47 @@ static __always_inline enum reason read_inner(struct __sk_buff *skb, const struc
  */
 static __always_inline int redirect_tunnel(struct __sk_buff *skb, const struct envelope *envelope, const struct tunnel *tunnel)
 {
-	struct iphdr *ip;
-	struct udphdr *udp;
-	__be16 word;
+	__be16 words[4]; /* of the NSH: version, TTL and length; MD type and next protocol; path */
+	__u32 before, after;
 
-	if (bpf_skb_load_bytes(skb, envelope->nsh, &word, sizeof(word)))
+	if (bpf_skb_load_bytes(skb, envelope->nsh, words, sizeof(words)))
 		return -1;
-	word = bpf_htons((bpf_ntohs(word) & ~(0x3f << 6)) | (tunnel->ttl << 6));
-	if (bpf_skb_store_bytes(skb, envelope->nsh, &word, sizeof(word), 0) ||
-	    bpf_skb_store_bytes(skb, envelope->nsh + offsetof(struct nsh_header, path), &tunnel->path, sizeof(tunnel->path), 0))
+	before = sum_words(0, words, 4);
+	words[0] = bpf_htons((bpf_ntohs(words[0]) & ~(0x3f << 6)) | (tunnel->ttl << 6));
+	__builtin_memcpy(words + 2, &tunnel->path, sizeof(tunnel->path));
+	after = sum_words(0, words, 4);
+	if (bpf_skb_store_bytes(skb, envelope->nsh, words, sizeof(words), 0))
 		return -1;
-	ip = frame_start(skb) + ETH_HLEN;
-	udp = (void *)(ip + 1);
-	if ((void *)(udp + 1) > frame_end(skb))
-		return -1;
-	ip->frag_off = bpf_htons(IP_DONT_FRAGMENT);
-	ip->ttl = OUTER_TTL;
-	ip->saddr = tunnel->source;
-	ip->daddr = tunnel->destination;
-	ip->check = 0;
-	ip->check = ipv4_checksum(ip);
-	udp->check = 0; /* it would cover the addresses */
+	if (envelope->family == FAMILY_IPV6) {
+		struct ipv6_header *ip = frame_start(skb) + ETH_HLEN;
+		struct udphdr *udp = (void *)(ip + 1);
+
+		if ((void *)(udp + 1) > frame_end(skb))
+			return -1;
+		before = fold_sum(sum_words(before, &ip->source, 16));
+		ip->hop_limit = OUTER_TTL;
+		ip->source = tunnel->source;
+		ip->destination = tunnel->destination;
+		after = fold_sum(sum_words(after, &ip->source, 16));
+		if (udp->check) { /* RFC 1624, equation 3 */
+			__u16 check = ~fold_sum(less(fold_sum((__u16)~udp->check + after), before));
+
+			udp->check = check ? check : 0xffff;
+		}
+	} else {
+		struct iphdr *ip = frame_start(skb) + ETH_HLEN;
+		struct udphdr *udp = (void *)(ip + 1);
+
+		if ((void *)(udp + 1) > frame_end(skb))
+			return -1;
+		ip->frag_off = bpf_htons(IP_DONT_FRAGMENT);
+		ip->ttl = OUTER_TTL;
+		ip->saddr = tunnel->source.word[0];
+		ip->daddr = tunnel->destination.word[0];
+		ip->check = 0;
+		ip->check = ipv4_checksum(ip);
+		udp->check = 0; /* it would cover the addresses */
+	}
 	return 0;
 }
 
@@ -182,20 +247,36 @@ static __always_inline __u8 ecn_leaving(__u8 outer, __u8 inner)
 	return inner;
 }
 
+/* Writes it into the IP header behind the Ethernet header. */
+static __always_inline void tell_ecn(struct __sk_buff *skb, const struct packet *inner, __u8 ecn)
+{
+	__u8 tos = (inner->tos & ~ECN_MASK) | ecn;
+	__be16 word; /* of IPv6: version, traffic class, the first four bits of the flow label */
+
+	if (inner->family == FAMILY_IPV6) {
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, &word, sizeof(word)))
+			return;
+		word = (word & bpf_htons(0xf00f)) | bpf_htons((__u16)tos << 4);
+		bpf_skb_store_bytes(skb, ETH_HLEN, &word, sizeof(word), BPF_F_RECOMPUTE_CSUM);
+		return;
+	}
+	bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), bpf_htons(0x4500 | inner->tos), bpf_htons(0x4500 | tos), 2);
+	bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, tos), &tos, 1, 0);
+}
+
 /* Removes the outer headers. 0, or the reason of the drop. */
 static __always_inline enum reason unwrap(struct __sk_buff *skb, const struct envelope *envelope, const struct packet *inner)
 {
-	__u64 gso = inner->protocol == IPPROTO_UDP ? BPF_F_ADJ_ROOM_FIXED_GSO : 0;
+	__u64 flags = inner->protocol == IPPROTO_UDP ? BPF_F_ADJ_ROOM_FIXED_GSO : 0;
 	__u8 ecn = ecn_leaving(envelope->tos & ECN_MASK, inner->tos & ECN_MASK);
 
-	if (bpf_skb_adjust_room(skb, -(__s32)envelope->length, BPF_ADJ_ROOM_MAC, gso))
+	if (envelope->family != inner->family)
+		flags |= decapsulation_to(inner->family);
+	if (bpf_skb_adjust_room(skb, -(__s32)envelope->length, BPF_ADJ_ROOM_MAC, flags))
 		return REASON_INNER_MALFORMED;
-	if (ecn != (inner->tos & ECN_MASK)) {
-		__u8 tos = (inner->tos & ~ECN_MASK) | ecn;
-
-		bpf_l3_csum_replace(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, check), bpf_htons(0x4500 | inner->tos),
-		                    bpf_htons(0x4500 | tos), 2);
-		bpf_skb_store_bytes(skb, ETH_HLEN + __builtin_offsetof(struct iphdr, tos), &tos, 1, 0);
-	}
+	if (envelope->family != inner->family && set_ethertype(skb, inner->family))
+		return REASON_INNER_MALFORMED;
+	if (ecn != (inner->tos & ECN_MASK))
+		tell_ecn(skb, inner, ecn);
 	return 0;
 }

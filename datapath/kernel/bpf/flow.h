@@ -7,7 +7,10 @@
 
 #include "maps.h"
 #include "packet.h"
+#include "scratch.h"
 #include "tcp.h"
+
+#define NSEC_PER_SEC 1000000000ULL
 
 /* Fills the key; true when the packet runs from a to b. */
 static __always_inline bool flow_key(struct sfcflow_key *key, __u32 ifindex, const struct packet *packet)
@@ -45,6 +48,23 @@ static __always_inline bool flow_key(struct sfcflow_key *key, __u32 ifindex, con
 	return a_to_b;
 }
 
+/*
+ * May the pod behind this interface have one more flow? The agent counts what each has, every other second; while no
+ * agent counts, nobody is held to it.
+ */
+static __always_inline bool admit(__u32 ifindex)
+{
+	struct sfcquota_key key = {.ifindex = ifindex};
+	struct sfcquota_value *quota = bpf_map_lookup_elem(&sfcquota, &key);
+
+	if (!quota || bpf_ktime_get_coarse_ns() > quota->counted_at + QUOTA_SECONDS * NSEC_PER_SEC)
+		return true;
+	if (quota->flows >= quota->limit)
+		return false;
+	__sync_fetch_and_add(&quota->flows, 1);
+	return true;
+}
+
 static __always_inline bool is_forward(const struct sfcflow_value *flow, bool a_to_b)
 {
 	return !!(flow->flags & FLOW_FLAG_FORWARD_A_TO_B) == a_to_b;
@@ -53,19 +73,19 @@ static __always_inline bool is_forward(const struct sfcflow_value *flow, bool a_
 /* One more packet of a TCP connection. Of an established one nothing is written; other protocols have neither flags nor states. */
 static __always_inline void flow_track(struct sfcflow_value *flow, bool forward, const struct packet *packet)
 {
-	if ((packet->tcp_flags & TCP_EVENTS) || flow->tcp_state)
+	if ((packet->tcp_flags & TCP_EVENTS) || (flow->tcp_state && !packet->is_error))
 		flow->tcp_state = tcp_next_state(flow->tcp_state, forward, packet->tcp_flags);
 }
 
-/* An empty flow to fill in; NULL never, which the verifier does not know. */
+/* An empty flow to fill in. */
 static __always_inline struct sfcflow_value *new_flow(void)
 {
-	__u32 first = 0;
-	struct sfcflow_value *flow = bpf_map_lookup_elem(&scratch, &first);
+	struct scratch *own = own_scratch();
 
-	if (flow)
-		__builtin_memset(flow, 0, sizeof(*flow));
-	return flow;
+	if (!own)
+		return NULL;
+	__builtin_memset(&own->flow, 0, sizeof(own->flow));
+	return &own->flow;
 }
 
 /* Low 32 bits of jiffies: a plain load where the clock is a call. */
@@ -74,7 +94,7 @@ static __always_inline __u32 tick(void)
 	return bpf_jiffies64();
 }
 
-static __always_inline void flow_touch(struct sfcflow_value *flow, bool forward, __u16 bytes)
+static __always_inline void flow_touch(struct sfcflow_value *flow, bool forward, __u32 bytes)
 {
 	__u32 now = tick();
 

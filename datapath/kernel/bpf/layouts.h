@@ -4,7 +4,7 @@
 #include <linux/types.h>
 
 /* Part of the pin path: state pinned by another layout is never opened by mistake. */
-#define LAYOUT_VERSION 4
+#define LAYOUT_VERSION 5
 
 /* Bits before the address in an LPM key; they always match in full. */
 #define SELECT_STATIC_BITS 64
@@ -26,6 +26,7 @@
 #define ENDPOINT_FLAG_INGRESS_PORTS 128
 #define ENDPOINT_FLAG_INGRESS_RANGES 256
 #define ENDPOINT_FLAG_INGRESS_ANY_PROTOCOL 512
+#define ENDPOINT_FLAG_FUNCTION 1024
 
 #define ENDPOINT_SELECTS_EGRESS 60
 #define ENDPOINT_SELECTS_INGRESS 960
@@ -55,6 +56,10 @@
 
 #define VISITS_MAX 63
 
+#define FRAGMENT_SLOTS 512
+#define FRAGMENT_SECONDS 30
+#define QUOTA_SECONDS 30
+
 #define TCP_STATE_ESTABLISHED 0
 #define TCP_STATE_HANDSHAKE 1
 #define TCP_STATE_CLOSING_FORWARD 2
@@ -72,6 +77,8 @@
 #define SFCBACKEND_CAPACITY 1048576
 #define SFCAFFINITY_CAPACITY 65536
 #define SFCFLOW_CAPACITY 262144
+#define SFCFRAGMENT_CAPACITY 65536
+#define SFCQUOTA_CAPACITY 4096
 #define ENDPOINT_CAPACITY 4096
 #define PEER_CAPACITY 16384
 #define METRICS_CAPACITY 256
@@ -231,7 +238,8 @@ struct sfcflow_value {
 	__be32 next_path;                 /* path that forward packets leave with */
 	__u8 previous_hop[16];            /* outer source of the forward packets */
 	__u8 next_hop[16];                /* outer destination of the forward packets */
-	__u8 local[16];                   /* the endpoint's own address of the outer family: outer source of what it sends */
+	__u8 previous_local[16];          /* the endpoint's own address of the previous hop's family: outer source of what it sends there */
+	__u8 next_local[16];              /* the same of the next hop's family */
 	__u16 endpoint;                   /* endpoint id */
 	__u8 role;                        /* 1 = source, 2 = function, 3 = destination, 4 = inbound, 5 = ingress, 6 = outbound */
 	__u8 flags;                       /* bit 0 = forward is a to b, 1 = next hop, 2 = previous hop, 3 = resolved, 4 = reset, 5 = there are other visits */
@@ -243,60 +251,113 @@ struct sfcflow_value {
 	__u32 epoch;                      /* epoch of the node's policy when the generation was compared last */
 	__u64 last_seen;                  /* coarse monotonic clock, ns */
 	__u32 last_tick;                  /* jiffies of last_seen, low 32 bits: the clock is read once a tick, not once a packet */
-	__u8 local_family;                /* family of local */
 	__u8 arrival_ttl;                 /* inner TTL of a forward packet on arrival: of the last one where there are other visits, else of the first */
 	__u8 reply_ttl;                   /* the same of the last reply; kept only where there are other visits */
 	__u8 latest;                      /* of visit 0: the visit at which a packet arrived last */
+	__u8 pad[1];                      /* zero */
 	__u64 packets;                    /* forward packets */
 	__u64 bytes;                      /* forward bytes, inner IP length */
 	__u64 reply_packets;              /* reply packets */
 	__u64 reply_bytes;                /* reply bytes, inner IP length */
 	__u32 next_ifindex;               /* interface that leads to the next hop; 0 = look it up */
 	__u32 next_checked;               /* jiffies of the look-up, low 32 bits */
-	__u32 next_mtu;                   /* MTU of that interface, bytes */
+	__u16 next_mtu;                   /* MTU of that interface, bytes; 65535 for more */
+	__u16 next_path_mtu;              /* MTU of the path to the next hop as a router on it told, bytes; 0 = none did */
 	__u8 next_destination_mac[6];     /* Ethernet destination */
 	__u8 next_source_mac[6];          /* Ethernet source */
 	__u32 previous_ifindex;           /* interface that leads to the previous hop; 0 = look it up */
 	__u32 previous_checked;           /* jiffies of the look-up, low 32 bits */
-	__u32 previous_mtu;               /* MTU of that interface, bytes */
+	__u16 previous_mtu;               /* MTU of that interface, bytes; 65535 for more */
+	__u16 previous_path_mtu;          /* MTU of the path to the previous hop as a router on it told, bytes; 0 = none did */
 	__u8 previous_destination_mac[6]; /* Ethernet destination */
 	__u8 previous_source_mac[6];      /* Ethernet source */
 };
-_Static_assert(sizeof(struct sfcflow_value) == 168, "sfcflow_value is 168 bytes");
+_Static_assert(sizeof(struct sfcflow_value) == 184, "sfcflow_value is 184 bytes");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, path) == 0, "sfcflow_value.path stands at 0");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, next_path) == 4, "sfcflow_value.next_path stands at 4");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, previous_hop) == 8, "sfcflow_value.previous_hop stands at 8");
 _Static_assert(__builtin_offsetof(struct sfcflow_value, next_hop) == 24, "sfcflow_value.next_hop stands at 24");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, local) == 40, "sfcflow_value.local stands at 40");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, endpoint) == 56, "sfcflow_value.endpoint stands at 56");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, role) == 58, "sfcflow_value.role stands at 58");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, flags) == 59, "sfcflow_value.flags stands at 59");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_family) == 60, "sfcflow_value.previous_family stands at 60");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, next_family) == 61, "sfcflow_value.next_family stands at 61");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, ttl) == 62, "sfcflow_value.ttl stands at 62");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, tcp_state) == 63, "sfcflow_value.tcp_state stands at 63");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, generation) == 64, "sfcflow_value.generation stands at 64");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, epoch) == 68, "sfcflow_value.epoch stands at 68");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, last_seen) == 72, "sfcflow_value.last_seen stands at 72");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, last_tick) == 80, "sfcflow_value.last_tick stands at 80");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, local_family) == 84, "sfcflow_value.local_family stands at 84");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, arrival_ttl) == 85, "sfcflow_value.arrival_ttl stands at 85");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_ttl) == 86, "sfcflow_value.reply_ttl stands at 86");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, latest) == 87, "sfcflow_value.latest stands at 87");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, packets) == 88, "sfcflow_value.packets stands at 88");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, bytes) == 96, "sfcflow_value.bytes stands at 96");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_packets) == 104, "sfcflow_value.reply_packets stands at 104");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_bytes) == 112, "sfcflow_value.reply_bytes stands at 112");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, next_ifindex) == 120, "sfcflow_value.next_ifindex stands at 120");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, next_checked) == 124, "sfcflow_value.next_checked stands at 124");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, next_mtu) == 128, "sfcflow_value.next_mtu stands at 128");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, next_destination_mac) == 132, "sfcflow_value.next_destination_mac stands at 132");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, next_source_mac) == 138, "sfcflow_value.next_source_mac stands at 138");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_ifindex) == 144, "sfcflow_value.previous_ifindex stands at 144");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_checked) == 148, "sfcflow_value.previous_checked stands at 148");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_mtu) == 152, "sfcflow_value.previous_mtu stands at 152");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_destination_mac) == 156, "sfcflow_value.previous_destination_mac stands at 156");
-_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_source_mac) == 162, "sfcflow_value.previous_source_mac stands at 162");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_local) == 40, "sfcflow_value.previous_local stands at 40");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_local) == 56, "sfcflow_value.next_local stands at 56");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, endpoint) == 72, "sfcflow_value.endpoint stands at 72");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, role) == 74, "sfcflow_value.role stands at 74");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, flags) == 75, "sfcflow_value.flags stands at 75");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_family) == 76, "sfcflow_value.previous_family stands at 76");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_family) == 77, "sfcflow_value.next_family stands at 77");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, ttl) == 78, "sfcflow_value.ttl stands at 78");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, tcp_state) == 79, "sfcflow_value.tcp_state stands at 79");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, generation) == 80, "sfcflow_value.generation stands at 80");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, epoch) == 84, "sfcflow_value.epoch stands at 84");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, last_seen) == 88, "sfcflow_value.last_seen stands at 88");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, last_tick) == 96, "sfcflow_value.last_tick stands at 96");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, arrival_ttl) == 100, "sfcflow_value.arrival_ttl stands at 100");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_ttl) == 101, "sfcflow_value.reply_ttl stands at 101");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, latest) == 102, "sfcflow_value.latest stands at 102");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, pad) == 103, "sfcflow_value.pad stands at 103");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, packets) == 104, "sfcflow_value.packets stands at 104");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, bytes) == 112, "sfcflow_value.bytes stands at 112");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_packets) == 120, "sfcflow_value.reply_packets stands at 120");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, reply_bytes) == 128, "sfcflow_value.reply_bytes stands at 128");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_ifindex) == 136, "sfcflow_value.next_ifindex stands at 136");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_checked) == 140, "sfcflow_value.next_checked stands at 140");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_mtu) == 144, "sfcflow_value.next_mtu stands at 144");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_path_mtu) == 146, "sfcflow_value.next_path_mtu stands at 146");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_destination_mac) == 148, "sfcflow_value.next_destination_mac stands at 148");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, next_source_mac) == 154, "sfcflow_value.next_source_mac stands at 154");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_ifindex) == 160, "sfcflow_value.previous_ifindex stands at 160");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_checked) == 164, "sfcflow_value.previous_checked stands at 164");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_mtu) == 168, "sfcflow_value.previous_mtu stands at 168");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_path_mtu) == 170, "sfcflow_value.previous_path_mtu stands at 170");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_destination_mac) == 172, "sfcflow_value.previous_destination_mac stands at 172");
+_Static_assert(__builtin_offsetof(struct sfcflow_value, previous_source_mac) == 178, "sfcflow_value.previous_source_mac stands at 178");
+
+/* sfcfragment (lru-hash): The ports of fragmented datagrams, as their first fragments told them. */
+struct sfcfragment_key {
+	__u32 ifindex; /* host side of the pod's interface */
+	__u32 slot;    /* hash of addresses and identification, modulo the slots that each interface has */
+};
+_Static_assert(sizeof(struct sfcfragment_key) == 8, "sfcfragment_key is 8 bytes");
+_Static_assert(__builtin_offsetof(struct sfcfragment_key, ifindex) == 0, "sfcfragment_key.ifindex stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcfragment_key, slot) == 4, "sfcfragment_key.slot stands at 4");
+
+struct sfcfragment_value {
+	__u8 source[16];         /* source of the datagram */
+	__u8 destination[16];    /* its destination */
+	__u32 id;                /* its identification; of IPv4 with the protocol in bits 16 to 23 */
+	__be16 source_port;      /* port that its first fragment carries */
+	__be16 destination_port; /* the same */
+	__u8 family;             /* family of both addresses */
+	__u8 protocol;           /* IP protocol number */
+	__u8 pad[6];             /* zero */
+	__u64 last_seen;         /* coarse monotonic clock, ns: its first fragment */
+};
+_Static_assert(sizeof(struct sfcfragment_value) == 56, "sfcfragment_value is 56 bytes");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, source) == 0, "sfcfragment_value.source stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, destination) == 16, "sfcfragment_value.destination stands at 16");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, id) == 32, "sfcfragment_value.id stands at 32");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, source_port) == 36, "sfcfragment_value.source_port stands at 36");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, destination_port) == 38, "sfcfragment_value.destination_port stands at 38");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, family) == 40, "sfcfragment_value.family stands at 40");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, protocol) == 41, "sfcfragment_value.protocol stands at 41");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, pad) == 42, "sfcfragment_value.pad stands at 42");
+_Static_assert(__builtin_offsetof(struct sfcfragment_value, last_seen) == 48, "sfcfragment_value.last_seen stands at 48");
+
+/* sfcquota (hash): How many flows a pod has and may have. */
+struct sfcquota_key {
+	__u32 ifindex; /* host side of the pod's interface */
+};
+_Static_assert(sizeof(struct sfcquota_key) == 4, "sfcquota_key is 4 bytes");
+_Static_assert(__builtin_offsetof(struct sfcquota_key, ifindex) == 0, "sfcquota_key.ifindex stands at 0");
+
+struct sfcquota_value {
+	__u32 limit;      /* flows that the pod may have open */
+	__u32 flows;      /* flows that it had when the agent counted, and those that it has opened since */
+	__u64 counted_at; /* coarse monotonic clock, ns: when the agent counted */
+};
+_Static_assert(sizeof(struct sfcquota_value) == 16, "sfcquota_value is 16 bytes");
+_Static_assert(__builtin_offsetof(struct sfcquota_value, limit) == 0, "sfcquota_value.limit stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcquota_value, flows) == 4, "sfcquota_value.flows stands at 4");
+_Static_assert(__builtin_offsetof(struct sfcquota_value, counted_at) == 8, "sfcquota_value.counted_at stands at 8");
 
 /* endpoint (hash): The pods of this node by the host side of their interface. */
 struct endpoint_key {
@@ -307,7 +368,7 @@ _Static_assert(__builtin_offsetof(struct endpoint_key, ifindex) == 0, "endpoint_
 
 struct endpoint_value {
 	__u16 id;         /* endpoint id, unique on the node, 1..65535 */
-	__u16 flags;      /* bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9 */
+	__u16 flags;      /* bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9; 10 = is a function */
 	__u32 mtu;        /* MTU of the pod's interface, bytes */
 	__u32 generation; /* policy generation: changes whenever what is selected here changes */
 	__u8 ipv4[4];     /* the pod's IPv4 address */
@@ -335,10 +396,12 @@ _Static_assert(__builtin_offsetof(struct peer_key, pad) == 5, "peer_key.pad stan
 _Static_assert(__builtin_offsetof(struct peer_key, address) == 8, "peer_key.address stands at 8");
 
 struct peer_value {
-	__u32 flags; /* bit 0 = trusted outer source, 1 = decapsulates */
+	__u32 flags;   /* bit 0 = trusted outer source, 1 = decapsulates */
+	__u32 ifindex; /* of a pod of this node: host side of its interface, by which its packets come; 0 = elsewhere */
 };
-_Static_assert(sizeof(struct peer_value) == 4, "peer_value is 4 bytes");
+_Static_assert(sizeof(struct peer_value) == 8, "peer_value is 8 bytes");
 _Static_assert(__builtin_offsetof(struct peer_value, flags) == 0, "peer_value.flags stands at 0");
+_Static_assert(__builtin_offsetof(struct peer_value, ifindex) == 4, "peer_value.ifindex stands at 4");
 
 /* metrics (percpu-array): Packets and bytes by reason and direction. */
 struct metrics_key {

@@ -30,20 +30,11 @@ SFC_MAP(sfcpath, BPF_MAP_TYPE_HASH, 0, SFCPATH_CAPACITY);
 SFC_ARRAY(sfcbackend, BPF_MAP_TYPE_ARRAY, SFCBACKEND_CAPACITY);
 SFC_MAP(sfcaffinity, BPF_MAP_TYPE_LRU_HASH, 0, SFCAFFINITY_CAPACITY);
 SFC_MAP(sfcflow, BPF_MAP_TYPE_LRU_HASH, 0, SFCFLOW_CAPACITY);
+SFC_MAP(sfcfragment, BPF_MAP_TYPE_LRU_HASH, 0, SFCFRAGMENT_CAPACITY);
+SFC_MAP(sfcquota, BPF_MAP_TYPE_HASH, 0, SFCQUOTA_CAPACITY);
 SFC_MAP(endpoint, BPF_MAP_TYPE_HASH, 0, ENDPOINT_CAPACITY);
 SFC_MAP(peer, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, PEER_CAPACITY);
 SFC_ARRAY(metrics, BPF_MAP_TYPE_PERCPU_ARRAY, METRICS_CAPACITY);
-
-/*
- * Where a new flow is put together: too large for the 512 bytes of stack that all functions of a program
- * share. One a CPU, and bottom halves are off in tc: nobody else writes it meanwhile. Never pinned.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct sfcflow_value);
-} scratch SEC(".maps");
 
 /*
  * Changes whenever the agent has written endpoint entries. A flow that was checked in this epoch

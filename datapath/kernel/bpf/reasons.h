@@ -33,9 +33,9 @@ enum reason {
 	REASON_NSH_MALFORMED = 43, /* dropped: NSH length or MD type other than what the option holds */
 	REASON_NEXT_PROTOCOL = 44, /* dropped: Geneve protocol type, NSH next protocol and inner version disagree */
 	REASON_INNER_MALFORMED = 45, /* dropped: inner packet truncated, or its lengths contradict each other */
-	REASON_FRAGMENT = 46, /* dropped: fragment of a selected packet that carries no ports */
+	REASON_FRAGMENT = 46, /* dropped: fragment of a selected datagram whose first fragment has not been seen */
 	REASON_ENCAP_FAILED = 47, /* dropped: the kernel could not make room for the outer headers */
-	REASON_TOO_BIG = 48, /* dropped: the encapsulated packet exceeds the next link */
+	REASON_TOO_BIG = 48, /* dropped: the encapsulated packet exceeds the path to the next hop: the sender is told (fragmentation needed, packet too big) */
 	REASON_NO_ADDRESS = 49, /* dropped: the sending endpoint has no address of the outer family */
 	REASON_MALFORMED = 50, /* dropped: packet of a selected endpoint whose own headers are truncated or contradict each other */
 	REASON_ECN = 51, /* dropped: outer header says congestion, inner packet cannot carry it (RFC 6040 4.2) */
@@ -44,4 +44,9 @@ enum reason {
 	REASON_IO_FAILED = 54, /* dropped: the userspace datapath could not hand the packet on; its log names the error */
 	REASON_INSTANCE_LOST = 55, /* dropped: TCP packet of a flow whose instance is gone, in a chain with `onInstanceLoss: Reset`: both ends get a RST */
 	REASON_NO_WAY_BACK = 56, /* dropped: packet to a pod whose ingress is selected and whose address no peer range covers: the chain could not give it back */
+	REASON_REJECTED = 57, /* dropped: the chain has no ready function and its failure policy is reject: the sender is told (RST, prohibited) */
+	REASON_FLOW_LIMIT = 58, /* dropped: first packet of a flow of a pod that has as many flows as it may have */
+	REASON_SPOOFED_HOP = 59, /* dropped: the outer source is a pod's of this node, but the packet did not come from it; or it came from another pod */
+	REASON_TUNNEL_ERROR = 60, /* dropped: ICMP error about the tunnel itself, which no pod sent: the MTU that it tells is kept for the flow */
+	REASON_OUTER_CHECKSUM = 61, /* dropped: the outer UDP checksum does not fit the headers */
 };

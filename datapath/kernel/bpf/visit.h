@@ -42,12 +42,13 @@ static __always_inline bool is_at(const struct sfcflow_value *flow, const struct
 	return flow->next_path == envelope->path;
 }
 
-/* TTL of the inner packet, once it stands behind the Ethernet header. */
-static __always_inline __u8 ttl_of(struct __sk_buff *skb)
+/* TTL or hop limit of the inner packet, once it stands behind the Ethernet header. */
+static __always_inline __u8 ttl_of(struct __sk_buff *skb, __u8 family)
 {
+	__u32 at = family == FAMILY_IPV6 ? offsetof(struct ipv6_header, hop_limit) : offsetof(struct iphdr, ttl);
 	__u8 ttl = 0;
 
-	bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, ttl), &ttl, sizeof(ttl));
+	bpf_skb_load_bytes(skb, ETH_HLEN + at, &ttl, sizeof(ttl));
 	return ttl;
 }
 
@@ -58,13 +59,14 @@ static __always_inline __u8 ttl_of(struct __sk_buff *skb)
  * next one. `of_visit_0`: its key. Global, as is the next: the verifier looks at their loops once, and not
  * with all that may be known where they are called.
  */
-__noinline int find_visit_of_arrival(struct sfcflow_key *of_visit_0, __be32 source, __be32 path, __u8 ttl, __u8 is_reply)
+__noinline int find_visit_of_arrival(struct sfcflow_key *of_visit_0, const struct address *source, __be32 path, __u8 ttl, __u8 is_reply)
 {
-	struct envelope envelope = {.source = {.word = {source}}, .path = path, .ttl = ttl, .reply = is_reply & 1};
+	struct envelope envelope = {.path = path, .ttl = ttl, .reply = is_reply & 1};
 	struct sfcflow_key key;
 
-	if (!of_visit_0)
+	if (!of_visit_0 || !source)
 		return 0;
+	envelope.source = *source;
 	key = *of_visit_0;
 	for (__u32 visit = 0; visit < VISITS_MAX; visit++) {
 		struct sfcflow_value *flow;
@@ -83,7 +85,7 @@ __noinline int find_visit_of_arrival(struct sfcflow_key *of_visit_0, __be32 sour
 /* The entry of an arrival, of a flow that has several; `key` becomes its key. None: NULL, and `key` is that of the next one. */
 static __always_inline struct sfcflow_value *visit_of_arrival(struct sfcflow_key *key, const struct envelope *envelope, bool a_to_b)
 {
-	int found = find_visit_of_arrival(key, envelope->source.word[0], envelope->path, envelope->ttl, envelope->reply | a_to_b << 1);
+	int found = find_visit_of_arrival(key, &envelope->source, envelope->path, envelope->ttl, envelope->reply | a_to_b << 1);
 
 	key->visit = found;
 	return found & VISIT_FOUND ? bpf_map_lookup_elem(&sfcflow, key) : NULL;
@@ -132,22 +134,22 @@ static __always_inline struct sfcflow_value *visit_of_departure(struct __sk_buff
 {
 	struct sfcflow_value *flow;
 
-	key->visit = find_visit_of_departure(key, ttl_of(skb), a_to_b);
+	key->visit = find_visit_of_departure(key, ttl_of(skb, key->family), a_to_b);
 	flow = bpf_map_lookup_elem(&sfcflow, key);
 	return flow ? flow : first; /* should it have been evicted this moment */
 }
 
 /* A packet has arrived at a known visit of a flow that has several: what will be asked about it when it leaves. */
-static __always_inline void note_arrival(struct __sk_buff *skb, struct sfcflow_value *first, struct sfcflow_value *flow, __u8 visit,
-                                         bool reply)
+static __always_inline void note_arrival(struct __sk_buff *skb, struct sfcflow_value *first, struct sfcflow_value *flow,
+                                         const struct sfcflow_key *key, bool reply)
 {
-	__u8 ttl = ttl_of(skb);
+	__u8 ttl = ttl_of(skb, key->family);
 
 	if (reply)
 		flow->reply_ttl = ttl;
 	else
 		flow->arrival_ttl = ttl;
-	first->latest = visit;
+	first->latest = key->visit;
 }
 
 /*

@@ -41,9 +41,11 @@ _Static_assert(sizeof(struct steering_header) == 20, "Geneve 8, option 4, NSH 8"
 #define NSH_OAM 0x2000
 #define NSH_MD_TYPE_2 2
 #define NSH_NEXT_IPV4 1
+#define NSH_NEXT_IPV6 2
 #define NSH_TTL_CLASSIFIER 63 /* RFC 8300 2.2: the default initial TTL */
 #define NSH_TTL_MAX 64        /* one more than a packet fresh from the classifier carries */
 
 #define OUTER_TTL 64
+#define IP_DONT_FRAGMENT 0x4000
 #define SOURCE_PORT_BASE 0x8000  /* bit 15 set */
 #define SOURCE_PORT_REPLY 0x0001 /* bit 0: direction */

@@ -13,8 +13,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { SfcError } from '../../../errors/index.js';
 import { DIRECTION, ENDPOINT_FLAG, ENDPOINT_SELECTS, type MemoryStore, type TypedMaps, typedMaps } from '../../../maps/index.js';
 import { addressOf, closeFd, EAGAIN, EBADFD, Epoll, errnoName, readAt, writeAt } from '../../libc.js';
+import { MESSAGE_MAX } from '../icmp.js';
 import { Pipeline, VERDICT } from '../pipeline.js';
-import { RESET_LENGTH } from '../reset.js';
 import { OVERHEAD } from '../tunnel.js';
 import { batch } from './commands.js';
 import { catchFromPod, catchSteering, catchToPod, leftoverInterfaces, release, releaseAll } from './filters.js';
@@ -88,7 +88,7 @@ export class Plane {
   readonly #buffer = new Uint8Array(READ_AT + LARGEST);
   readonly #view = new DataView(this.#buffer.buffer);
   readonly #base = addressOf(this.#buffer);
-  readonly #answer = new Uint8Array(ANSWER_AT + RESET_LENGTH);
+  readonly #answer = new Uint8Array(ANSWER_AT + MESSAGE_MAX);
   readonly #answerBase = addressOf(this.#answer);
   /** Destination and source of what goes to the node. */
   readonly #ethernet = new Uint8Array(ETHERNET - 2);
@@ -284,8 +284,8 @@ export class Plane {
     this.#answer.set(port.ethernet, ANSWER_AT - ETHERNET);
     this.#answer.set(this.#pipeline.answer, ANSWER_AT);
     const from = ANSWER_AT - ETHERNET - (this.#header === 0 ? 0 : PACKET_SOCKET_HEADER);
-    const sent = this.#socket.send(port.ifindex, this.#answerBase + from, this.#answer.length - from);
-    if (sent < 0) this.#failed(`answer ${port.ifname}`, sent, DIRECTION.fromPod, RESET_LENGTH);
+    const sent = this.#socket.send(port.ifindex, this.#answerBase + from, ANSWER_AT - from + this.#pipeline.answerLength);
+    if (sent < 0) this.#failed(`answer ${port.ifname}`, sent, DIRECTION.fromPod, this.#pipeline.answerLength);
   }
 
   /** The same, to the node. */
@@ -293,8 +293,8 @@ export class Plane {
     this.#answer.set(this.#ethernet, ANSWER_AT - ETHERNET);
     this.#answer.set(this.#pipeline.answer, ANSWER_AT);
     const from = ANSWER_AT - ETHERNET - this.#header;
-    const written = writeAt(this.#node, this.#answerBase + from, this.#answer.length - from);
-    if (written < 0) this.#failed('answer', written, DIRECTION.toPod, RESET_LENGTH);
+    const written = writeAt(this.#node, this.#answerBase + from, ANSWER_AT - from + this.#pipeline.answerLength);
+    if (written < 0) this.#failed('answer', written, DIRECTION.toPod, this.#pipeline.answerLength);
   }
 
   /** The first frame for a pod: it tells how the node addresses it. */
