@@ -36,6 +36,7 @@ const chain = (name: string): Chain => ({
   affinityTimeout: 3600,
   locality: 'None',
   onInstanceLoss: 'Move',
+  failurePolicy: 'Drop',
   servicePathId: undefined,
   resource: { kind: 'ServiceFunctionChain', metadata: { name } },
 });

@@ -37,6 +37,7 @@ function chain(...serviceFunctions: readonly ServiceFunction[]): Chain {
     affinityTimeout: undefined,
     locality: 'None',
     onInstanceLoss: 'Move',
+    failurePolicy: 'Drop',
     servicePathId: undefined,
     resource: {},
   };
