@@ -4,7 +4,7 @@
  */
 
 import type { MapName } from '../maps/index.js';
-import type { NewFlows, Problem } from '../policy/index.js';
+import type { FailurePolicy, NewFlows, Problem } from '../policy/index.js';
 
 /** What is wrong in the manifests, and where. */
 export type ProblemView = Problem;
@@ -39,10 +39,29 @@ export interface ServiceFunctionView {
 export interface ChainView {
   readonly name: string;
   readonly servicePathId: number;
+  /** What becomes of packets that a function has no instance for. */
+  readonly failurePolicy: FailurePolicy;
   readonly serviceFunctions: readonly ServiceFunctionView[];
   readonly conditions: readonly ConditionView[];
   /** The resource as YAML-ready data, with status, as kubectl would show it. */
   readonly resource: Readonly<Record<string, unknown>>;
+}
+
+/** A function that takes no new flows from this node. */
+export interface OutageView {
+  readonly chain: string;
+  /** `namespace/name` of the function. */
+  readonly serviceFunction: string;
+  readonly path: string;
+  /** Pods that match, ready or not. */
+  readonly pods: number;
+  readonly ready: number;
+  readonly reason: 'NoReadyInstance' | 'NoInstanceTakesFlows';
+  /** What happens to its packets now. */
+  readonly failurePolicy: FailurePolicy;
+  /** As this agent has seen it. */
+  readonly since: string;
+  readonly message: string;
 }
 
 export interface SelectorView {
@@ -125,6 +144,8 @@ export interface StatusView {
     readonly conflicts: number;
     readonly problems: number;
   };
+  /** Functions without an instance for new flows. */
+  readonly outages: readonly OutageView[];
   readonly flows: {
     /** Entries of `sfcflow` that were looked through last. */
     readonly walked: number;

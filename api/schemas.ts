@@ -11,6 +11,7 @@ import type {
   CounterView,
   EndpointView,
   MapView,
+  OutageView,
   ProblemView,
   SelectorView,
   ServiceFunctionView,
@@ -40,6 +41,7 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 const text = (description: string) => Type.String({ description });
 const words = <const Word extends string>(allowed: readonly Word[], description?: string) =>
   Type.Unsafe<Word>({ type: 'string', enum: [...allowed], ...(description === undefined ? {} : { description }) });
+const FAILURE_POLICIES = ['Drop', 'Bypass', 'Reject'] as const;
 /** Whatever the manifest said: nothing in it is left out. */
 const resource = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
@@ -89,9 +91,22 @@ const serviceFunctionSchema = named<ServiceFunctionView>('ServiceFunction')({
 export const chainSchema = named<ChainView>('Chain')({
   name: Type.String(),
   servicePathId: count('0: none is assigned yet'),
+  failurePolicy: words(FAILURE_POLICIES, 'what becomes of packets that a function has no instance for'),
   serviceFunctions: Type.Array(serviceFunctionSchema),
   conditions: Type.Array(conditionSchema),
   resource,
+});
+
+const outageSchema = named<OutageView>('Outage')({
+  chain: Type.String(),
+  serviceFunction: text('`namespace/name`'),
+  path: text('`(1, 1)`: service path id and service index'),
+  pods: count('pods that match'),
+  ready: count('of those, the ready ones'),
+  reason: words(['NoReadyInstance', 'NoInstanceTakesFlows']),
+  failurePolicy: words(FAILURE_POLICIES, 'what happens to its packets now'),
+  since: text('as this agent has seen it'),
+  message: Type.String(),
 });
 
 export const selectorSchema = named<SelectorView>('Selector')({
@@ -180,6 +195,7 @@ export const statusSchema = named<StatusView>('Status')({
     conflicts: Type.Integer(),
     problems: Type.Integer(),
   }),
+  outages: Type.Array(outageSchema, { description: 'functions without an instance for new flows' }),
   flows: Type.Object({
     walked: count('entries of sfcflow that were looked through last'),
     expired: count("idle flows forgotten since the agent's start"),

@@ -12,7 +12,14 @@ import {
   SELECT_STATIC_BITS,
   type SfcbackendValue,
 } from '../../maps/index.js';
-import { type Address, type DesiredBackend, type DesiredState, type Direction, type FailurePolicy, maglevTable } from '../../policy/index.js';
+import {
+  type Address,
+  type DesiredBackend,
+  type DesiredState,
+  type Direction,
+  type FailurePolicy,
+  maglevTable,
+} from '../../policy/index.js';
 import {
   addressText,
   type BackendTable,
