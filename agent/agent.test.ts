@@ -124,7 +124,10 @@ function cluster(store: MapStore = createMemoryStore()) {
     warn: (_: object, message: string) => logged.push(message),
     error: (_: object, message: string) => logged.push(message),
   };
-  const discovery: Discovery = { locateAll: async () => ({ locations: new Map(Object.entries(places)), links: new Map() }) };
+  const discovery: Discovery = {
+    locateAll: async () => ({ locations: new Map(Object.entries(places)), links: new Map(), routes: [] }),
+    insideMtus: async () => new Map(),
+  };
   let state = emptyState();
   const allocations: Allocations = {
     async allocate(request) {

@@ -15,7 +15,7 @@ import { compileNode, isSteerable, type Problem, podKey, type World } from '../p
 import type { Allocation, Allocations } from './allocation/index.js';
 import { chainViews, endpointViews, selectorViews, serviceViews } from './chain-views.js';
 import type { Discovery } from './discovery/index.js';
-import { knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
+import { knownEndpoints, type Tracked, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
 import { FlowCollector, type FlowTimeouts } from './flows/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
 import type { Log } from './log.js';
@@ -24,6 +24,7 @@ import { Outages, outageProblem } from './outages.js';
 import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
 import { RoundLog } from './round-log.js';
 import { type Rounds, startRounds } from './rounds.js';
+import { Sizes, sizeProblem } from './sizes/index.js';
 import type { DirectoryContent, ManifestReader } from './sources/index.js';
 import type { RoundState } from './state.js';
 import type {
@@ -75,12 +76,13 @@ export class Agent implements AgentView {
   readonly #startedAt: string;
   readonly #said: RoundLog;
   readonly #outages: Outages;
+  readonly #sizes: Sizes;
   #methods = new Map<number, AttachedInterface>();
   #content: DirectoryContent | undefined;
   #world: World | undefined;
   #source = { documents: 0, readAt: '', trouble: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
   #allocation: { readonly world: World; readonly value: Allocation } | undefined;
-  #endpoints: { readonly world: World; readonly at: number; readonly tracked: readonly TrackedEndpoint[] } | undefined;
+  #endpoints: { readonly world: World; readonly at: number; readonly tracked: Tracked } | undefined;
   #state: RoundState | undefined;
   #last = { generation: 0, at: '', durationMs: 0, changes: 0, failure: '' };
   #againAt: number | undefined;
@@ -94,6 +96,7 @@ export class Agent implements AgentView {
     this.#startedAt = options.clock.wall().toISOString();
     this.#said = new RoundLog(options.log);
     this.#outages = new Outages(options.log, options.clock.wall);
+    this.#sizes = new Sizes(options.log, options.node, options.discovery);
     this.#rounds = startRounds(
       (reasons) => this.#round(reasons),
       (error) => options.log.error({ err: error }, 'a round crashed'),
@@ -140,7 +143,7 @@ export class Agent implements AgentView {
     const world = this.#world;
     if (world === undefined) return undefined;
     const surveyed = this.#endpoints;
-    const lost = surveyed?.tracked.some(({ problem }) => problem !== '') === true || (this.#state?.attachErrors.size ?? 0) > 0;
+    const lost = surveyed?.tracked.endpoints.some(({ problem }) => problem !== '') === true || (this.#state?.attachErrors.size ?? 0) > 0;
     const survey = surveyed === undefined || surveyed.world !== world || reasons.has('host') || lost || start - surveyed.at >= SURVEY_MS;
     if (!survey && reasons.size === 1 && reasons.has('interval')) {
       return this.#againAt === undefined ? undefined : Math.max(0, this.#againAt - start);
@@ -153,6 +156,8 @@ export class Agent implements AgentView {
       this.#againAt = againInMs === undefined ? undefined : clock.monotonic() + againInMs;
       this.#said.finished(this.#state, this.#errors());
       this.#outages.follow(this.chains());
+      // Last: it looks into pods, and no packet waits for it.
+      if (survey && this.#state !== undefined) await this.#sizes.follow({ ...this.#state, survey: this.#endpoints?.tracked.survey });
       return againInMs;
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error);
@@ -204,7 +209,7 @@ export class Agent implements AgentView {
       const tracked = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery);
       this.#endpoints = { world, at: clock.monotonic(), tracked };
     }
-    const endpoints = this.#endpoints?.tracked ?? [];
+    const endpoints = this.#endpoints?.tracked.endpoints ?? [];
     if (this.#allocation?.world !== world) {
       this.#allocation = { world, value: await allocations.allocate(allocationRequest(world)) };
     }
@@ -302,6 +307,7 @@ export class Agent implements AgentView {
         conflicts: this.#state?.compiled.conflicts.length ?? 0,
         problems: this.problems().length,
       },
+      sizes: this.#sizes.current,
       outages: this.#outages.current,
       flows: this.#collector.collected,
       maps: this.maps(counters.length),
@@ -343,7 +349,8 @@ export class Agent implements AgentView {
   problems(): readonly ProblemView[] {
     const { trouble, problems } = this.#source;
     const current = this.#state === undefined || this.#state.world !== this.#world ? problems : this.#state.problems;
-    const known = [...current, ...this.#outages.current.map((outage) => this.#source.locate(outageProblem(outage)))];
+    const outages = this.#outages.current.map((outage) => this.#source.locate(outageProblem(outage)));
+    const known = [...current, ...outages, ...this.#sizes.current.map(sizeProblem)];
     if (trouble === '') return known;
     const hint = 'What was read before stays in force; see --manifests.';
     return [

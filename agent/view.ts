@@ -64,6 +64,28 @@ export interface OutageView {
   readonly message: string;
 }
 
+/** Where packets of this node's pods do not fit any more once they are wrapped. */
+export interface SizeView {
+  /** `link`: a way out of the node. `interface`: the host side of pods' interfaces, and bridges: what comes to them is still wrapped there. */
+  readonly kind: 'link' | 'interface';
+  /** All have the same MTU. */
+  readonly links: readonly string[];
+  readonly mtu: number;
+  /** The largest MTU inside this node's pods. */
+  readonly podMtu: number;
+  /** Family of the outer headers: IPv4 adds 48 bytes, IPv6 68. */
+  readonly outer: 'IPv4' | 'IPv6';
+  /** MTU that the links would need. */
+  readonly needed: number;
+  readonly missing: number;
+  /** MTU of pods that would fit as it is. */
+  readonly fitting: number;
+  /** Nodes that are reached over the link. */
+  readonly towards: readonly string[];
+  readonly message: string;
+  readonly hint: string;
+}
+
 export interface SelectorView {
   readonly name: string;
   readonly chain: string;
@@ -144,6 +166,8 @@ export interface StatusView {
     readonly conflicts: number;
     readonly problems: number;
   };
+  /** What does not fit where. */
+  readonly sizes: readonly SizeView[];
   /** Functions without an instance for new flows. */
   readonly outages: readonly OutageView[];
   readonly flows: {

@@ -207,6 +207,21 @@ const STATUS: StatusView = {
   source: { kind: 'directory', where: '/etc/sfc', documents: 15, readAt: '2026-01-02T03:04:06.000Z' },
   reconcile: { generation: 7, lastAt: '2026-01-02T03:04:07.000Z', lastDurationMs: 3.25, changes: 2, error: '' },
   counts: { chains: 2, selectors: 1, endpoints: 1, peers: 1, conflicts: 1, problems: 1 },
+  sizes: [
+    {
+      kind: 'link',
+      links: ['eth0'],
+      mtu: 1500,
+      podMtu: 1500,
+      outer: 'IPv4',
+      needed: 1548,
+      missing: 48,
+      fitting: 1452,
+      towards: ['node2'],
+      message: 'MTU 1500 of eth0 towards node2 is 48 too small',
+      hint: 'Set it to 1548.',
+    },
+  ],
   outages: [
     {
       chain: 'proxy',

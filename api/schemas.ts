@@ -16,6 +16,7 @@ import type {
   SelectorView,
   ServiceFunctionView,
   ServiceView,
+  SizeView,
   StatusView,
 } from '../agent/view.js';
 import { MAP_NAMES, type MapName } from '../maps/index.js';
@@ -109,6 +110,20 @@ const outageSchema = named<OutageView>('Outage')({
   message: Type.String(),
 });
 
+const sizeSchema = named<SizeView>('Size')({
+  kind: words(['link', 'interface'], "a way out of the node, or the host side of pods' interfaces"),
+  links: Type.Array(Type.String()),
+  mtu: count('bytes'),
+  podMtu: count("the largest inside this node's pods"),
+  outer: words(['IPv4', 'IPv6'], 'family of the outer headers'),
+  needed: count('MTU that the links would need'),
+  missing: count('needed - mtu'),
+  fitting: Type.Integer({ description: 'MTU of pods that would fit as it is' }),
+  towards: Type.Array(Type.String(), { description: 'nodes that are reached over the link' }),
+  message: Type.String(),
+  hint: Type.String(),
+});
+
 export const selectorSchema = named<SelectorView>('Selector')({
   name: Type.String(),
   chain: Type.String(),
@@ -195,6 +210,7 @@ export const statusSchema = named<StatusView>('Status')({
     conflicts: Type.Integer(),
     problems: Type.Integer(),
   }),
+  sizes: Type.Array(sizeSchema, { description: 'where wrapped packets do not fit' }),
   outages: Type.Array(outageSchema, { description: 'functions without an instance for new flows' }),
   flows: Type.Object({
     walked: count('entries of sfcflow that were looked through last'),
