@@ -311,6 +311,11 @@ describe('get', () => {
     ]);
   });
 
+  it('shows a problem that no file has without a place', async () => {
+    await serve({ problems: () => [{ ...PROBLEM, file: '', line: 0, resource: 'Link/eth0', path: 'mtu', message: 'is 48 too small' }] });
+    expect(await printed('get problems')).toMatch(/^warning: Link\/eth0 mtu: is 48 too small\n/);
+  });
+
   it('obeys no control character of what it shows', async () => {
     await serve({ problems: () => [{ ...PROBLEM, message: 'a\u001b[2Jb\u202ec\nd' }] });
     const out = await printed('get problems');
