@@ -4,10 +4,7 @@
  * server tells a steered packet from a plain one; and `sfc` says what happens, for as long as it does.
  */
 
-import { rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { stringify } from 'yaml';
 import type { OutageView } from '../agent/view.js';
 import { type Cluster, startCluster } from '../demo/cluster.js';
 import { type Manifest, worldOf } from '../demo/manifests.js';
@@ -22,6 +19,7 @@ import {
   startInNamespace,
   type Testbed,
 } from '../demo/testbed/index.js';
+import { placeManifests } from './cast.js';
 
 type Policy = OutageView['failurePolicy'];
 
@@ -89,12 +87,6 @@ describe.each(['kernel', 'userspace'])('a function without an instance, on the %
   let server: EchoServer;
   let stream: Background;
 
-  async function place(name: string, manifests: readonly Manifest[]): Promise<void> {
-    const file = join(cluster.manifests, name);
-    await writeFile(`${file}.draft`, manifests.map((manifest) => stringify(manifest)).join('---\n'));
-    await rename(`${file}.draft`, file);
-  }
-
   /** The proxies as they are, or lost. */
   async function scale(loss?: Loss): Promise<void> {
     const world = worldOf(bed).flatMap((manifest) => {
@@ -102,7 +94,7 @@ describe.each(['kernel', 'userspace'])('a function without an instance, on the %
       if (kind !== 'Pod' || metadata.namespace !== 'proxy' || loss === undefined) return [manifest];
       return loss === 'no pods' ? [] : [{ ...manifest, status: { ...status, conditions: [{ type: 'Ready', status: 'False' }] } }];
     });
-    await place('world.yaml', world);
+    await placeManifests(cluster, 'world.yaml', world);
   }
 
   /** `sfc status` on the node that steers says it, as soon as the round is done. */
@@ -125,7 +117,7 @@ describe.each(['kernel', 'userspace'])('a function without an instance, on the %
 
   async function begin(policy: Policy): Promise<void> {
     await scale();
-    await place('policy.yaml', policyOf(policy));
+    await placeManifests(cluster, 'policy.yaml', policyOf(policy));
     await expect.poll(() => cluster.sfc('node1', 'get', 'chains'), { timeout: 15_000 }).toMatch(new RegExp(`True +${policy} +-`));
     const { length } = server.seen;
     await expect.poll(() => server.seen.length, { timeout: 15_000 }).toBeGreaterThan(length + ENOUGH);

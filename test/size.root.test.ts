@@ -3,10 +3,8 @@
  * much and what to set, until somebody sets it. No restart. That it is right is shown by datagrams of full size.
  */
 
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { stringify } from 'yaml';
 import { type Cluster, startCluster } from '../demo/cluster.js';
 import { type Manifest, worldOf } from '../demo/manifests.js';
 import {
@@ -19,6 +17,7 @@ import {
   startEchoServer,
   type Testbed,
 } from '../demo/testbed/index.js';
+import { placeManifests } from './cast.js';
 
 const labels = (key: string, value: string) => ({ matchLabels: { [key]: value } });
 
@@ -62,12 +61,6 @@ let server: EchoServer;
 
 const ip = (namespace: string, ...args: readonly string[]) => inNamespace(namespace, ['ip', ...args]);
 const setMtu = (namespace: string, device: string, mtu: number) => ip(namespace, 'link', 'set', device, 'mtu', String(mtu));
-
-async function place(name: string, manifests: readonly Manifest[]): Promise<void> {
-  const file = join(cluster.manifests, name);
-  await writeFile(`${file}.draft`, manifests.map((manifest) => stringify(manifest)).join('---\n'));
-  await rename(`${file}.draft`, file);
-}
 
 /** The fabric, and the nodes' ways to it. */
 async function setFabric(mtu: number): Promise<void> {
@@ -182,11 +175,11 @@ describe('sizes', () => {
       const podIPs = [{ ip: pod?.address }, { ip: IPV6[metadata.name as keyof typeof IPV6] }];
       return { ...manifest, spec, status: { ...status, podIP: pod?.address, podIPs } };
     });
-    await place('world.yaml', dual);
+    await placeManifests(cluster, 'world.yaml', dual);
     await expect.poll(() => cluster.sfc('node1', 'get', 'endpoints'), { timeout: 15_000 }).toContain('10.244.1.10, fd00:244:1::10');
     // Only IPv4 is steered, to instances that are reached over IPv4.
     await eventually('node1', []);
-    await place('policy.yaml', policyOf());
+    await placeManifests(cluster, 'policy.yaml', policyOf());
     await eventually('node1', ['link eth0 20 IPv6', 'interface v-vpn 20 IPv6']);
     await eventually('node2', ['link eth0 20 IPv6', 'interface cni0 v-proxy 20 IPv6']);
     await setFabric(1568);
