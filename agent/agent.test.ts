@@ -36,6 +36,7 @@ const chain = (name: string): Chain => ({
   affinityTimeout: 3600,
   locality: 'None',
   onInstanceLoss: 'Move',
+  failurePolicy: 'Drop',
   servicePathId: undefined,
   resource: { kind: 'ServiceFunctionChain', metadata: { name } },
 });
@@ -119,11 +120,14 @@ function cluster(store: MapStore = createMemoryStore()) {
   const logged: string[] = [];
   const log = {
     debug: () => undefined,
-    info: () => undefined,
+    info: (_: object, message: string) => logged.push(message),
     warn: (_: object, message: string) => logged.push(message),
     error: (_: object, message: string) => logged.push(message),
   };
-  const discovery: Discovery = { locateAll: async () => ({ locations: new Map(Object.entries(places)), links: new Map() }) };
+  const discovery: Discovery = {
+    locateAll: async () => ({ locations: new Map(Object.entries(places)), links: new Map(), routes: [] }),
+    insideMtus: async () => new Map(),
+  };
   let state = emptyState();
   const allocations: Allocations = {
     async allocate(request) {
@@ -259,6 +263,41 @@ describe('the agent', () => {
     expect(proxy?.serviceFunctions[0]?.instances).toMatchObject([{ ready: true, weight: 0, newFlows: 'weight 0' }]);
     expect(proxy?.conditions[2]).toMatchObject({ type: 'Ready', status: 'False', reason: 'NoInstanceTakesFlows' });
     expect(proxy?.conditions[3]).toMatchObject({ status: 'False', message: 'proxy: no instance on node-one takes new flows' });
+  });
+
+  it('says which function has no instance, what becomes of its packets, and when that is over', async () => {
+    const { start, tell, maps, logged } = cluster();
+    const agent = start();
+    const policies = (failurePolicy: Chain['failurePolicy']) => walkthrough.chains.map((one) => ({ ...one, failurePolicy }));
+    const unready = walkthrough.pods.map((one) => (one.namespace === 'firewall' ? { ...one, ready: false } : one));
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    expect(agent.status().outages).toEqual([]);
+    expect(maps.sfcpath.get({ path: 257 })?.failure_policy).toBe(0);
+
+    tell(agent, { ...walkthrough, pods: unready, chains: policies('Bypass') });
+    const outage = { chain: 'firewall', serviceFunction: 'firewall/firewall', path: '(1, 1)', pods: 3, ready: 0, failurePolicy: 'Bypass' };
+    await eventually(() => expect(agent.status().outages).toMatchObject([outage]));
+    expect(agent.status()).toMatchObject({ ready: true, counts: { problems: 1 } });
+    const message = '3 pods match, none is ready: packets that need one go on unsteered (bypassed)';
+    expect(agent.status().outages[0]).toMatchObject({ reason: 'NoReadyInstance', message, since: '1970-01-01T00:00:00.000Z' });
+    expect(agent.chains()[0]).toMatchObject({ failurePolicy: 'Bypass' });
+    expect(agent.chains()[0]?.conditions[2]).toMatchObject({ status: 'False', message: `firewall: ${message}` });
+    expect(agent.problems()).toMatchObject([{ severity: 'warning', resource: 'ServiceFunctionChain/firewall' }]);
+    expect(maps.sfcpath.get({ path: 257 })).toMatchObject({ failure_policy: 1, backend_slots: 0 });
+
+    tell(agent, { ...walkthrough, pods: unready.filter(({ namespace }) => namespace !== 'firewall'), chains: policies('Reject') });
+    await eventually(() => expect(agent.status().outages).toMatchObject([{ pods: 0, failurePolicy: 'Reject' }]));
+    expect(maps.sfcpath.get({ path: 257 })?.failure_policy).toBe(2);
+
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().outages).toEqual([]));
+    expect(agent.problems()).toEqual([]);
+    expect(logged.filter((text) => text.startsWith('firewall/firewall at (1, 1)'))).toEqual([
+      `firewall/firewall at (1, 1): ${message}`,
+      'firewall/firewall at (1, 1): no pod matches: packets that need one are refused (TCP by RST, others by ICMP administratively prohibited)',
+      'firewall/firewall at (1, 1): has an instance again',
+    ]);
   });
 
   it('sees clients in the flows that they have open', async () => {

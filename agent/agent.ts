@@ -15,13 +15,16 @@ import { compileNode, isSteerable, type Problem, podKey, type World } from '../p
 import type { Allocation, Allocations } from './allocation/index.js';
 import { chainViews, endpointViews, selectorViews, serviceViews } from './chain-views.js';
 import type { Discovery } from './discovery/index.js';
-import { knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
+import { knownEndpoints, type Tracked, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
 import { FlowCollector, type FlowTimeouts } from './flows/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
-import { type Log, Standing } from './log.js';
+import type { Log } from './log.js';
 import { counterViews, entryViews, mapViews } from './map-views.js';
+import { Outages, outageProblem } from './outages.js';
 import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
+import { RoundLog } from './round-log.js';
 import { type Rounds, startRounds } from './rounds.js';
+import { Sizes, sizeProblem } from './sizes/index.js';
 import type { DirectoryContent, ManifestReader } from './sources/index.js';
 import type { RoundState } from './state.js';
 import type {
@@ -71,19 +74,15 @@ export class Agent implements AgentView {
   readonly #interval: NodeJS.Timeout;
   readonly #collector: FlowCollector;
   readonly #startedAt: string;
-  readonly #standing = {
-    problems: new Standing(),
-    errors: new Standing(),
-    endpoints: new Standing(),
-    flows: new Standing(),
-    clients: new Standing(),
-  };
+  readonly #said: RoundLog;
+  readonly #outages: Outages;
+  readonly #sizes: Sizes;
   #methods = new Map<number, AttachedInterface>();
   #content: DirectoryContent | undefined;
   #world: World | undefined;
   #source = { documents: 0, readAt: '', trouble: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
   #allocation: { readonly world: World; readonly value: Allocation } | undefined;
-  #endpoints: { readonly world: World; readonly at: number; readonly tracked: readonly TrackedEndpoint[] } | undefined;
+  #endpoints: { readonly world: World; readonly at: number; readonly tracked: Tracked } | undefined;
   #state: RoundState | undefined;
   #last = { generation: 0, at: '', durationMs: 0, changes: 0, failure: '' };
   #againAt: number | undefined;
@@ -95,6 +94,9 @@ export class Agent implements AgentView {
     this.#maps = typedMaps(options.datapath.store);
     this.#reconciler = new Reconciler(options.datapath.store, options.clock.monotonic);
     this.#startedAt = options.clock.wall().toISOString();
+    this.#said = new RoundLog(options.log);
+    this.#outages = new Outages(options.log, options.clock.wall);
+    this.#sizes = new Sizes(options.log, options.node, options.discovery);
     this.#rounds = startRounds(
       (reasons) => this.#round(reasons),
       (error) => options.log.error({ err: error }, 'a round crashed'),
@@ -104,10 +106,7 @@ export class Agent implements AgentView {
       flows: options.datapath.store.raw('sfcflow'),
       timeouts: options.timeouts,
       now: options.clock.flows,
-      onTrouble: (trouble) =>
-        this.#standing.flows.tell(trouble === '' ? [] : [trouble], (message) =>
-          options.log.error({}, `looking for idle flows: ${message}`),
-        ),
+      onTrouble: (trouble) => this.#said.flows(trouble),
     });
   }
 
@@ -144,7 +143,7 @@ export class Agent implements AgentView {
     const world = this.#world;
     if (world === undefined) return undefined;
     const surveyed = this.#endpoints;
-    const lost = surveyed?.tracked.some(({ problem }) => problem !== '') === true || (this.#state?.attachErrors.size ?? 0) > 0;
+    const lost = surveyed?.tracked.endpoints.some(({ problem }) => problem !== '') === true || (this.#state?.attachErrors.size ?? 0) > 0;
     const survey = surveyed === undefined || surveyed.world !== world || reasons.has('host') || lost || start - surveyed.at >= SURVEY_MS;
     if (!survey && reasons.size === 1 && reasons.has('interval')) {
       return this.#againAt === undefined ? undefined : Math.max(0, this.#againAt - start);
@@ -155,13 +154,16 @@ export class Agent implements AgentView {
       this.#last = { generation: this.#last.generation + 1, at: clock.wall().toISOString(), durationMs, changes, failure: '' };
       if (changes > 0) log.info({ changes, durationMs: Math.round(durationMs), reasons: [...reasons] }, 'reconciled');
       this.#againAt = againInMs === undefined ? undefined : clock.monotonic() + againInMs;
-      this.#report();
+      this.#said.finished(this.#state, this.#errors());
+      this.#outages.follow(this.chains());
+      // Last: it looks into pods, and no packet waits for it.
+      if (survey && this.#state !== undefined) await this.#sizes.follow({ ...this.#state, survey: this.#endpoints?.tracked.survey });
       return againInMs;
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error);
       this.#last = { ...this.#last, at: clock.wall().toISOString(), durationMs: clock.monotonic() - start, failure };
       this.#againAt = clock.monotonic() + RETRY_MS;
-      this.#standing.errors.tell([failure], () => log.error({ err: error }, 'reconciling failed; it is tried again'));
+      this.#said.failed(failure, error);
       return RETRY_MS;
     }
   }
@@ -175,10 +177,9 @@ export class Agent implements AgentView {
       const seen = new ClientsSeen(observed);
       for (const [key, flow] of this.#maps.sfcflow.entries()) seen.see(key, flow);
       seen.write(this.#maps);
-      this.#standing.clients.tell([], () => undefined);
+      this.#said.clients();
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#standing.clients.tell([message], () => this.#options.log.warn({ err: error }, 'clients could not be seen; it is tried again'));
+      this.#said.clients(error);
     }
     // However many flows there are, a twentieth of the time at most goes into it.
     const after = this.#options.clock.monotonic();
@@ -208,7 +209,7 @@ export class Agent implements AgentView {
       const tracked = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery);
       this.#endpoints = { world, at: clock.monotonic(), tracked };
     }
-    const endpoints = this.#endpoints?.tracked ?? [];
+    const endpoints = this.#endpoints?.tracked.endpoints ?? [];
     if (this.#allocation?.world !== world) {
       this.#allocation = { world, value: await allocations.allocate(allocationRequest(world)) };
     }
@@ -266,22 +267,6 @@ export class Agent implements AgentView {
     return [...failure, ...refused, ...result.owed.map(({ action, error, attempts }) => `${action}: ${error} (tried ${attempts} times)`)];
   }
 
-  #report(): void {
-    const { log } = this.#options;
-    const { problems, endpoints, attachErrors } = this.#state ?? { problems: [], endpoints: [], attachErrors: new Map<number, string>() };
-    const byText = new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
-    this.#standing.problems.tell(byText.keys(), (text) => {
-      const { severity, message, ...where } = byText.get(text) as Problem;
-      if (severity === 'error') log.error(where, message);
-      else log.warn(where, message);
-    });
-    this.#standing.errors.tell(this.#errors(), (message) => log.error({}, message));
-    const lost = endpoints.flatMap(({ pod, ifindex, problem }) =>
-      [problem, attachErrors.get(ifindex) ?? ''].filter((text) => text !== '').map((text) => `${pod}: ${text}`),
-    );
-    this.#standing.endpoints.tell(lost, (message) => log.warn({}, message));
-  }
-
   /** What is still missing, in words; empty when ready. A selector that is over capacity does not count: the rest of the node works. */
   #notReady(): string {
     if (this.#world === undefined) return this.#source.trouble || 'the manifests have not been read yet';
@@ -322,6 +307,8 @@ export class Agent implements AgentView {
         conflicts: this.#state?.compiled.conflicts.length ?? 0,
         problems: this.problems().length,
       },
+      sizes: this.#sizes.current,
+      outages: this.#outages.current,
       flows: this.#collector.collected,
       maps: this.maps(counters.length),
       counters,
@@ -361,7 +348,9 @@ export class Agent implements AgentView {
 
   problems(): readonly ProblemView[] {
     const { trouble, problems } = this.#source;
-    const known = this.#state === undefined || this.#state.world !== this.#world ? problems : this.#state.problems;
+    const current = this.#state === undefined || this.#state.world !== this.#world ? problems : this.#state.problems;
+    const outages = this.#outages.current.map((outage) => this.#source.locate(outageProblem(outage)));
+    const known = [...current, ...outages, ...this.#sizes.current.map(sizeProblem)];
     if (trouble === '') return known;
     const hint = 'What was read before stays in force; see --manifests.';
     return [

@@ -3,6 +3,7 @@
 import { formatPath } from '../maps/index.js';
 import {
   type Chain,
+  type FailurePolicy,
   functionPods,
   type Instance,
   isReady,
@@ -17,9 +18,10 @@ import {
   serviceIndex,
 } from '../policy/index.js';
 import { serviceKey } from './intent.js';
+import { lackOf } from './outages.js';
 import { type Observed, pathNumber, sameSelection } from './reconciler/index.js';
 import type { RoundState } from './state.js';
-import type { ChainView, ConditionView, EndpointView, InstanceView, SelectorView, ServiceFunctionView, ServiceView } from './view.js';
+import type { ChainView, ConditionView, EndpointView, SelectorView, ServiceFunctionView, ServiceView } from './view.js';
 
 const condition = (type: string, ok: boolean, reason: string, message: string): ConditionView => ({
   type,
@@ -82,24 +84,20 @@ function chainProgrammed(state: RoundState, observed: Observed, chain: string): 
   return condition('Programmed', true, 'Programmed', '');
 }
 
-const takesFlows = ({ newFlows }: InstanceView) => newFlows === 'yes';
-
-function readiness(functions: readonly ServiceFunctionView[]): ConditionView {
-  const counts = functions.map(({ name, instances }) => ({
-    name,
-    ready: instances.filter(({ ready }) => ready).length,
-    all: instances.length,
-  }));
-  // All of weight 0: ready, and yet nobody is there for a new flow.
-  const closed = functions.filter(({ instances }) => instances.some(({ ready }) => ready) && !instances.some(takesFlows));
-  if (closed.length > 0) {
-    const message = closed.map(({ name }) => `${name}: all ready instances have weight 0`).join(', ');
-    return condition('Ready', false, 'NoInstanceTakesFlows', message);
+function readiness(functions: readonly ServiceFunctionView[], failurePolicy: FailurePolicy): ConditionView {
+  const lacks = functions.flatMap((one) => {
+    const lack = lackOf(one, failurePolicy);
+    return lack === undefined ? [] : [{ name: one.name, ...lack }];
+  });
+  if (lacks[0] !== undefined) {
+    const message = lacks.map(({ name, message }) => `${name}: ${message}`).join('; ');
+    return condition('Ready', false, lacks[0].reason, message);
   }
-  const ok = counts.every(({ ready }) => ready > 0);
-  const words = ({ ready, all }: { ready: number; all: number }) => `${ready} of ${all} instances ready`;
-  const message = counts.map((count) => (counts.length === 1 ? words(count) : `${count.name}: ${words(count)}`)).join(', ');
-  return condition('Ready', ok, ok ? 'InstancesReady' : 'NoReadyInstance', message);
+  const words = functions.map(({ name, instances }) => {
+    const count = `${instances.filter(({ ready }) => ready).length} of ${instances.length} instances ready`;
+    return functions.length === 1 ? count : `${name}: ${count}`;
+  });
+  return condition('Ready', true, 'InstancesReady', words.join(', '));
 }
 
 /** Where a chain prefers near instances: are there any for this node? None says nothing. */
@@ -118,12 +116,12 @@ export function chainViews(state: RoundState, observed: Observed, node: string):
     const conditions = [
       acceptance(state, `ServiceFunctionChain/${chain.name}`),
       chainProgrammed(state, observed, chain.name),
-      readiness(serviceFunctions),
+      readiness(serviceFunctions, chain.failurePolicy),
       ...nearness(state, chain, node),
     ];
     const servicePathId = state.allocation.servicePathIds.get(chain.name) ?? 0;
     const resource = withStatus(chain.resource, servicePathId === 0 ? { conditions } : { servicePathId, conditions });
-    return { name: chain.name, servicePathId, serviceFunctions, conditions, resource };
+    return { name: chain.name, servicePathId, failurePolicy: chain.failurePolicy, serviceFunctions, conditions, resource };
   });
 }
 

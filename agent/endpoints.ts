@@ -4,7 +4,7 @@
  */
 
 import { ENDPOINT_FLAG, FAMILY, formatMapAddress } from '../maps/index.js';
-import { assignEndpointIds, type Discovery, type KnownEndpoint } from './discovery/index.js';
+import { assignEndpointIds, type Discovery, type KnownEndpoint, type Survey } from './discovery/index.js';
 import type { Observed } from './reconciler/index.js';
 
 /** A pod of this node that has an address. */
@@ -20,7 +20,7 @@ export interface TrackedEndpoint extends LocalPod {
   readonly id: number;
   readonly ifindex: number;
   readonly ifname: string;
-  /** Bytes. */
+  /** Of the host side, bytes. */
   readonly mtu: number;
   /** Why the interface is not found, or empty. */
   readonly problem: string;
@@ -44,18 +44,22 @@ interface Place {
   readonly mtu: number;
 }
 
+export interface Tracked {
+  readonly endpoints: readonly TrackedEndpoint[];
+  /** The host as it was found; undefined: there was no pod to look for. */
+  readonly survey: Survey | undefined;
+}
+
 /**
  * @param known what the `endpoint` map holds
  * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
  */
-export async function trackEndpoints(
-  pods: readonly LocalPod[],
-  known: readonly KnownEndpoint[],
-  discovery: Discovery,
-): Promise<TrackedEndpoint[]> {
+export async function trackEndpoints(pods: readonly LocalPod[], known: readonly KnownEndpoint[], discovery: Discovery): Promise<Tracked> {
   const asked = pods.flatMap(({ addresses }) => addresses.slice(0, 1));
-  if (asked.length === 0) return [];
-  const { locations, links } = await discovery.locateAll(asked);
+  if (asked.length === 0) return { endpoints: [], survey: undefined };
+  const hasIpv6 = pods.some(({ addresses }) => addresses.some((address) => address.includes(':')));
+  const survey = await discovery.locateAll(asked, hasIpv6);
+  const { locations, links } = survey;
   const places = new Map<string, Place>();
   const problems = new Map<string, string>();
   const owners = new Map<number, string>();
@@ -85,7 +89,7 @@ export async function trackEndpoints(
     return place === undefined ? [] : [{ pod, ifindex: place.ifindex, address: addresses[0] ?? '' }];
   });
   const ids = assignEndpointIds(requests, known);
-  return pods.map(({ pod, addresses }) => {
+  const endpoints = pods.map(({ pod, addresses }) => {
     const place = places.get(pod);
     const id = ids.get(pod);
     if (place === undefined || id === undefined) {
@@ -93,4 +97,5 @@ export async function trackEndpoints(
     }
     return { pod, addresses, id, ifindex: place.ifindex, ifname: place.ifname, mtu: place.mtu, problem: '' };
   });
+  return { endpoints, survey };
 }

@@ -4,7 +4,7 @@
  */
 
 import type { MapName } from '../maps/index.js';
-import type { NewFlows, Problem } from '../policy/index.js';
+import type { FailurePolicy, NewFlows, Problem } from '../policy/index.js';
 
 /** What is wrong in the manifests, and where. */
 export type ProblemView = Problem;
@@ -39,10 +39,51 @@ export interface ServiceFunctionView {
 export interface ChainView {
   readonly name: string;
   readonly servicePathId: number;
+  /** What becomes of packets that a function has no instance for. */
+  readonly failurePolicy: FailurePolicy;
   readonly serviceFunctions: readonly ServiceFunctionView[];
   readonly conditions: readonly ConditionView[];
   /** The resource as YAML-ready data, with status, as kubectl would show it. */
   readonly resource: Readonly<Record<string, unknown>>;
+}
+
+/** A function that takes no new flows from this node. */
+export interface OutageView {
+  readonly chain: string;
+  /** `namespace/name` of the function. */
+  readonly serviceFunction: string;
+  readonly path: string;
+  /** Pods that match, ready or not. */
+  readonly pods: number;
+  readonly ready: number;
+  readonly reason: 'NoReadyInstance' | 'NoInstanceTakesFlows';
+  /** What happens to its packets now. */
+  readonly failurePolicy: FailurePolicy;
+  /** As this agent has seen it. */
+  readonly since: string;
+  readonly message: string;
+}
+
+/** Where packets of this node's pods do not fit any more once they are wrapped. */
+export interface SizeView {
+  /** `link`: a way out of the node. `interface`: the host side of pods' interfaces, and bridges: what comes to them is still wrapped there. */
+  readonly kind: 'link' | 'interface';
+  /** All have the same MTU. */
+  readonly links: readonly string[];
+  readonly mtu: number;
+  /** The largest MTU inside this node's pods. */
+  readonly podMtu: number;
+  /** Family of the outer headers: IPv4 adds 48 bytes, IPv6 68. */
+  readonly outer: 'IPv4' | 'IPv6';
+  /** MTU that the links would need. */
+  readonly needed: number;
+  readonly missing: number;
+  /** MTU of pods that would fit as it is. */
+  readonly fitting: number;
+  /** Nodes that are reached over the link. */
+  readonly towards: readonly string[];
+  readonly message: string;
+  readonly hint: string;
 }
 
 export interface SelectorView {
@@ -125,6 +166,10 @@ export interface StatusView {
     readonly conflicts: number;
     readonly problems: number;
   };
+  /** What does not fit where. */
+  readonly sizes: readonly SizeView[];
+  /** Functions without an instance for new flows. */
+  readonly outages: readonly OutageView[];
   readonly flows: {
     /** Entries of `sfcflow` that were looked through last. */
     readonly walked: number;

@@ -54,8 +54,8 @@ export function portsEntry(endpoint: number, port: number, bits: number, firstPo
   return entry('sfcports', key, { first_port: firstPort });
 }
 
-export function pathEntry(path: number, address: readonly number[], slots = 251, base = 0): MapEntryView {
-  const value = { service_address: mapAddress(...address), family: FAMILY.ipv4, flags: PATH_FLAG.affinity, failure_policy: 0 };
+export function pathEntry(path: number, address: readonly number[], slots = 251, base = 0, failure_policy = 0): MapEntryView {
+  const value = { service_address: mapAddress(...address), family: FAMILY.ipv4, flags: PATH_FLAG.affinity, failure_policy };
   return entry('sfcpath', { path }, { ...value, affinity_timeout: 10800, backend_base: base, backend_slots: slots });
 }
 
@@ -126,6 +126,7 @@ const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
 const firewall: ChainView = {
   name: 'firewall',
   servicePathId: 1,
+  failurePolicy: 'Drop',
   serviceFunctions: [
     {
       name: 'fw',
@@ -157,8 +158,16 @@ const proxy: ChainView = {
   ...firewall,
   name: 'proxy',
   servicePathId: 2,
+  failurePolicy: 'Bypass',
   serviceFunctions: [],
-  conditions: [{ type: 'Ready', status: 'False', reason: 'NoReadyInstance', message: 'px: 0 of 1 instances ready' }],
+  conditions: [
+    {
+      type: 'Ready',
+      status: 'False',
+      reason: 'NoReadyInstance',
+      message: 'px: 1 pod matches, none is ready: packets that need one go on unsteered',
+    },
+  ],
   resource: { ...firewall.resource, metadata: { name: 'proxy' } },
 };
 
@@ -198,6 +207,34 @@ const STATUS: StatusView = {
   source: { kind: 'directory', where: '/etc/sfc', documents: 15, readAt: '2026-01-02T03:04:06.000Z' },
   reconcile: { generation: 7, lastAt: '2026-01-02T03:04:07.000Z', lastDurationMs: 3.25, changes: 2, error: '' },
   counts: { chains: 2, selectors: 1, endpoints: 1, peers: 1, conflicts: 1, problems: 1 },
+  sizes: [
+    {
+      kind: 'link',
+      links: ['eth0'],
+      mtu: 1500,
+      podMtu: 1500,
+      outer: 'IPv4',
+      needed: 1548,
+      missing: 48,
+      fitting: 1452,
+      towards: ['node2'],
+      message: 'MTU 1500 of eth0 towards node2 is 48 too small',
+      hint: 'Set it to 1548.',
+    },
+  ],
+  outages: [
+    {
+      chain: 'proxy',
+      serviceFunction: 'proxy/px',
+      path: '(2, 1)',
+      pods: 1,
+      ready: 0,
+      reason: 'NoReadyInstance',
+      failurePolicy: 'Bypass',
+      since: '2026-01-02T03:04:07.000Z',
+      message: '1 pod matches, none is ready: packets that need one go on unsteered',
+    },
+  ],
   flows: { walked: 40, expired: 7 },
   maps: MAP_VIEWS,
   counters: [

@@ -11,10 +11,12 @@ import type {
   CounterView,
   EndpointView,
   MapView,
+  OutageView,
   ProblemView,
   SelectorView,
   ServiceFunctionView,
   ServiceView,
+  SizeView,
   StatusView,
 } from '../agent/view.js';
 import { MAP_NAMES, type MapName } from '../maps/index.js';
@@ -40,6 +42,7 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 const text = (description: string) => Type.String({ description });
 const words = <const Word extends string>(allowed: readonly Word[], description?: string) =>
   Type.Unsafe<Word>({ type: 'string', enum: [...allowed], ...(description === undefined ? {} : { description }) });
+const FAILURE_POLICIES = ['Drop', 'Bypass', 'Reject'] as const;
 /** Whatever the manifest said: nothing in it is left out. */
 const resource = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
@@ -89,9 +92,36 @@ const serviceFunctionSchema = named<ServiceFunctionView>('ServiceFunction')({
 export const chainSchema = named<ChainView>('Chain')({
   name: Type.String(),
   servicePathId: count('0: none is assigned yet'),
+  failurePolicy: words(FAILURE_POLICIES, 'what becomes of packets that a function has no instance for'),
   serviceFunctions: Type.Array(serviceFunctionSchema),
   conditions: Type.Array(conditionSchema),
   resource,
+});
+
+const outageSchema = named<OutageView>('Outage')({
+  chain: Type.String(),
+  serviceFunction: text('`namespace/name`'),
+  path: text('`(1, 1)`: service path id and service index'),
+  pods: count('pods that match'),
+  ready: count('of those, the ready ones'),
+  reason: words(['NoReadyInstance', 'NoInstanceTakesFlows']),
+  failurePolicy: words(FAILURE_POLICIES, 'what happens to its packets now'),
+  since: text('as this agent has seen it'),
+  message: Type.String(),
+});
+
+const sizeSchema = named<SizeView>('Size')({
+  kind: words(['link', 'interface'], "a way out of the node, or the host side of pods' interfaces"),
+  links: Type.Array(Type.String()),
+  mtu: count('bytes'),
+  podMtu: count("the largest inside this node's pods"),
+  outer: words(['IPv4', 'IPv6'], 'family of the outer headers'),
+  needed: count('MTU that the links would need'),
+  missing: count('needed - mtu'),
+  fitting: Type.Integer({ description: 'MTU of pods that would fit as it is' }),
+  towards: Type.Array(Type.String(), { description: 'nodes that are reached over the link' }),
+  message: Type.String(),
+  hint: Type.String(),
 });
 
 export const selectorSchema = named<SelectorView>('Selector')({
@@ -180,6 +210,8 @@ export const statusSchema = named<StatusView>('Status')({
     conflicts: Type.Integer(),
     problems: Type.Integer(),
   }),
+  sizes: Type.Array(sizeSchema, { description: 'where wrapped packets do not fit' }),
+  outages: Type.Array(outageSchema, { description: 'functions without an instance for new flows' }),
   flows: Type.Object({
     walked: count('entries of sfcflow that were looked through last'),
     expired: count("idle flows forgotten since the agent's start"),

@@ -33,6 +33,18 @@ PATH      SERVICE FUNCTION ADDRESS
     );
   });
 
+  it('paths that do something else than drop without an instance say so', async () => {
+    const paths = [pathEntry(0x101, [10, 96, 0, 1]), pathEntry(0x201, [10, 96, 0, 2], 0, 0, 1), pathEntry(0x301, [10, 96, 0, 3], 0, 0, 2)];
+    await serve({ entries: () => paths });
+    expect(await printed('bpf sfcpath list')).toBe(
+      `PATH      SERVICE FUNCTION ADDRESS  WITHOUT INSTANCE
+(1, 1)    10.96.0.1                 drop
+(2, 1)    10.96.0.2                 bypass
+(3, 1)    10.96.0.3                 reject
+`,
+    );
+  });
+
   it('ranges, exceptions, other protocols and what is received are listed in their place', async () => {
     const selects = [
       selectEntry(3783, 6, 8500, [10, 0, 2, 12], 32, { path: 0x201 }),
@@ -189,7 +201,7 @@ describe('status', () => {
   it('is the node at a glance', async () => {
     await serve();
     expect(await printed('status')).toMatch(
-      /^node {7}node1\nagent {6}sfcd 0\.1\.0, process 4242, up 3h4m\nready {6}yes\ndatapath {3}kernel \(auto: the only datapath of this version\), Geneve on UDP 7081\n {11}adopted sfcselect, sfcpath\nsource {5}directory \/etc\/sfc, 15 documents, read 3h3m ago\nreconcile {2}round 7, 2 changes, 3h3m ago\nholds {6}2 chains, 1 selector, 1 endpoint, 1 peer\nflows {6}7 idle flows forgotten since the start\nproblems {3}1 \(sfc get problems\)\nconflicts {2}1 \(sfc get conflicts\)\n\nMAP +ENTRIES +CAPACITY +USED\nsfcselect +2 +16384 +0\.0%\n[\s\S]*\nCOUNTER +CLASS +DIRECTION +PACKETS +BYTES +MEANING\nsteered-source +forwarded +from-pod +12 +3400 +selected packet of a source\nno-backend +DROPPED +from-pod +3 +180 +the selected path has no ready function\n$/,
+      /^node {7}node1\nagent {6}sfcd 0\.1\.0, process 4242, up 3h4m\nready {6}yes\ndatapath {3}kernel \(auto: the only datapath of this version\), Geneve on UDP 7081\n {11}adopted sfcselect, sfcpath\nsource {5}directory \/etc\/sfc, 15 documents, read 3h3m ago\nreconcile {2}round 7, 2 changes, 3h3m ago\nholds {6}2 chains, 1 selector, 1 endpoint, 1 peer\nflows {6}7 idle flows forgotten since the start\ninstances {2}proxy\/px at \(2, 1\) of chain proxy: 1 pod matches, none is ready: packets that need one go on unsteered, for 3h3m\nsizes {6}MTU 1500 of eth0 towards node2 is 48 too small\n {11}Set it to 1548\.\nproblems {3}1 \(sfc get problems\)\nconflicts {2}1 \(sfc get conflicts\)\n\nMAP +ENTRIES +CAPACITY +USED\nsfcselect +2 +16384 +0\.0%\n[\s\S]*\nCOUNTER +CLASS +DIRECTION +PACKETS +BYTES +MEANING\nsteered-source +forwarded +from-pod +12 +3400 +selected packet of a source\nno-backend +DROPPED +from-pod +3 +180 +the selected path has no ready function\n$/,
     );
   });
 
@@ -220,7 +232,11 @@ describe('get', () => {
   it('lists every kind under both its names', async () => {
     await serve();
     for (const [singular, plural, expected] of [
-      ['chain', 'chains', /^NAME +PATH ID .*\nfirewall +1 +fw +True +True +True\nproxy +2 +- +Unknown +Unknown +False\n$/],
+      [
+        'chain',
+        'chains',
+        /^NAME +PATH ID .*\nfirewall +1 +fw +True +True +True +Drop +-\nproxy +2 +- +Unknown +Unknown +False +Bypass +px: 1 pod matches, none is ready: .*\n$/,
+      ],
       ['selector', 'selectors', /^NAME .*\nvpn-to-firewall +firewall +1 +2 +Unknown +True +Unknown\n$/],
       [
         'endpoint',
@@ -295,6 +311,11 @@ describe('get', () => {
       64,
       'sfc: USAGE: several services are named firewall-fw: security/firewall-fw, other/firewall-fw',
     ]);
+  });
+
+  it('shows a problem that no file has without a place', async () => {
+    await serve({ problems: () => [{ ...PROBLEM, file: '', line: 0, resource: 'Link/eth0', path: 'mtu', message: 'is 48 too small' }] });
+    expect(await printed('get problems')).toMatch(/^warning: Link\/eth0 mtu: is 48 too small\n/);
   });
 
   it('obeys no control character of what it shows', async () => {

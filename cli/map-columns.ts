@@ -3,6 +3,7 @@
 import type { MapEntryView } from '../agent/view.js';
 import {
   ENDPOINT_FLAG,
+  FAILURE_POLICY,
   FAMILY,
   FLOW_FLAG,
   FLOW_ROLE,
@@ -88,8 +89,14 @@ const yesNo = (yes: boolean) => (yes ? 'yes' : 'no');
 /** @param now nanoseconds of the monotonic clock */
 const ago = (now: number, entry: MapEntryView) => `${formatDuration((now - number(entry, 'last_seen')) / 1e9)} ago`;
 
+const FAILURE_POLICIES = new Map<number, string>(Object.entries(FAILURE_POLICY).map(([name, value]) => [value, name]));
+const failurePolicy: Column<MapEntryView> = {
+  title: 'WITHOUT INSTANCE',
+  value: (entry) => FAILURE_POLICIES.get(number(entry, 'failure_policy')) ?? text(entry, 'failure_policy'),
+};
+
 /** @param now nanoseconds of the monotonic clock */
-function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
+function listings(entries: readonly MapEntryView[], now: number): Readonly<Partial<Record<MapName, MapListing>>> {
   return {
     sfcselect: {
       columns: [
@@ -109,7 +116,12 @@ function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
       order: [(entry) => number(entry, 'endpoint'), portPrefix],
     },
     sfcpath: {
-      columns: [{ ...field('PATH', 'path'), width: 8 }, field('SERVICE FUNCTION ADDRESS', 'service_address')],
+      columns: [
+        { ...field('PATH', 'path'), width: 8 },
+        field('SERVICE FUNCTION ADDRESS', 'service_address'),
+        // Where all drop, as by default, the listing is what it always was.
+        ...(entries.every((entry) => number(entry, 'failure_policy') === FAILURE_POLICY.drop) ? [] : [failurePolicy]),
+      ],
       order: [(entry) => text(entry, 'path')],
     },
     // As data alone; the table is that of backend-shares.ts.
@@ -200,7 +212,7 @@ function plainListing(entries: readonly MapEntryView[]): MapListing {
 
 /** @param now nanoseconds of the monotonic clock that flows are stamped with */
 export function mapListing(map: MapName, entries: readonly MapEntryView[], now: number): MapListing {
-  return listings(now)[map] ?? plainListing(entries);
+  return listings(entries, now)[map] ?? plainListing(entries);
 }
 
 // Numbers inside a text count as numbers: 10.0.2.12 comes before 10.0.10.1, (2, 1) before (10, 1).

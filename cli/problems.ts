@@ -6,10 +6,11 @@ import { printable } from './printable.js';
 
 /** `FILE:LINE: error: RESOURCE PATH: message`, and the hint on a line of its own. */
 export function problemLines({ severity, file, line, resource, path, message, hint }: ProblemView, paint: Paint): string[] {
-  const place = line === 0 ? file : `${file}:${line}`;
+  // What the manifests do not tell, the node itself does, has no place.
+  const place = file === '' ? '' : `${line === 0 ? file : `${file}:${line}`}: `;
   const what = [resource, path].filter((part) => part !== '').join(' ');
   const word = severity === 'error' ? paint.bad(severity) : severity;
-  const said = `${printable(place)}: ${word}: ${printable(what === '' ? message : `${what}: ${message}`)}`;
+  const said = `${printable(place)}${word}: ${printable(what === '' ? message : `${what}: ${message}`)}`;
   return hint === '' ? [said] : [said, paint.faint(`    ${printable(hint)}`)];
 }
 

@@ -11,6 +11,10 @@ function conditionColumn<Item extends { readonly conditions: readonly ConditionV
   return { title: type.toUpperCase(), value: ({ conditions }) => conditionStatus(conditions, type) };
 }
 
+/** Why the chain is not as it should be. */
+const complaints = (conditions: readonly ConditionView[]) =>
+  conditions.flatMap(({ status, message }) => (status === 'False' && message !== '' ? [message] : [])).join('; ');
+
 /** The conditions that have something to say. */
 function* conditionLines(conditions: readonly ConditionView[]): Generator<string> {
   const telling = conditions.filter(({ message }) => message !== '');
@@ -71,6 +75,8 @@ export const chains: Kind<ChainView> = {
         conditionColumn('Accepted'),
         conditionColumn('Programmed'),
         conditionColumn('Ready'),
+        { title: 'ON FAILURE', value: ({ failurePolicy }) => failurePolicy },
+        { title: 'STATE', value: ({ conditions }) => complaints(conditions) },
       ],
       items,
       (line, { conditions }) => (conditions.some(({ status }) => status === 'False') ? paint.bad(line) : line),

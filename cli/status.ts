@@ -63,6 +63,12 @@ export function* statusLines(status: StatusView, now: number, paint: Paint): Gen
     ].join(', '),
   );
   yield line('flows', `${plural(status.flows.expired, 'idle flow')} forgotten since the start`);
+  for (const { chain, serviceFunction, path, since: begun, message } of status.outages)
+    yield line('instances', paint.bad(`${printable(`${serviceFunction} at ${path} of chain ${chain}: ${message}`)}, for ${since(begun)}`));
+  for (const { message, hint } of status.sizes) {
+    yield line('sizes', paint.bad(printable(message)));
+    yield line('', paint.faint(printable(hint)));
+  }
   if (counts.problems > 0) yield line('problems', paint.bad(`${counts.problems} (sfc get problems)`));
   if (counts.conflicts > 0) yield line('conflicts', paint.bad(`${counts.conflicts} (sfc get conflicts)`));
   yield '';

@@ -37,6 +37,7 @@ function chain(...serviceFunctions: readonly ServiceFunction[]): Chain {
     affinityTimeout: undefined,
     locality: 'None',
     onInstanceLoss: 'Move',
+    failurePolicy: 'Drop',
     servicePathId: undefined,
     resource: {},
   };
@@ -47,6 +48,26 @@ function paths(described: Chain, pods: readonly Pod[]) {
   const allocations = { spiOf: () => 7 as Spi, serviceAddressOf: () => addressOf('10.96.0.2') };
   return compileNode({ world, node: 'node1', endpoints: new Map(), allocations }).paths;
 }
+
+describe('instances', () => {
+  const address = (...texts: readonly string[]) => ({ addresses: texts.map(addressOf) });
+  const backends = (...pods: readonly Pod[]) => paths(chain(functionOf('firewall')), pods)[0]?.backends.map((one) => one.address.text);
+
+  it('are reached at their primary address, of whatever family', () => {
+    expect(backends(pod('firewall', 1, address('10.1.0.1', 'fd00:1::1')))).toEqual(['10.1.0.1']);
+    expect(backends(pod('firewall', 1, address('fd00:1::1', '10.1.0.1')))).toEqual(['fd00:1::1']);
+  });
+
+  it('may have IPv6 alone, beside others that have IPv4', () => {
+    const pods = [pod('firewall', 1, address('fd00:1::1')), pod('firewall', 2, address('10.1.0.2'))];
+    expect(backends(...pods)).toEqual(['fd00:1::1', '10.1.0.2']);
+  });
+
+  it('come with what becomes of packets without any', () => {
+    for (const failurePolicy of ['Drop', 'Bypass', 'Reject'] as const)
+      expect(paths({ ...chain(functionOf('firewall')), failurePolicy }, [])).toMatchObject([{ failurePolicy, backends: [] }]);
+  });
+});
 
 describe('positions of a chain', () => {
   const [firewall, inspector] = [functionOf('firewall'), functionOf('inspector')];

@@ -1,6 +1,5 @@
 /** From manifests to what one node's maps shall hold. Pure; a conflict is reported, never silently decided. */
 
-import { FAMILY } from '../maps/index.js';
 import { claimsOf } from './claims.js';
 import type { Address, DesiredBackend, DesiredPath, DesiredPeer, DesiredState, EndpointRef, Si, Spi } from './desired.js';
 import { matchesLabels } from './label-selector.js';
@@ -93,6 +92,7 @@ function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[]
         serviceAddress,
         affinityTimeout: chain.affinityTimeout,
         onInstanceLoss: chain.onInstanceLoss,
+        failurePolicy: chain.failurePolicy,
         revisits: pods[position]?.some((pod) => (positions.get(pod) ?? 0) > 1) === true,
         backends: instances.filter(({ newFlows }) => newFlows === 'yes').map(backend),
         others: instances.filter(({ newFlows }) => newFlows === 'weight 0' || newFlows === 'others are nearer').map(backend),
@@ -103,8 +103,8 @@ function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[]
 }
 
 function backend({ pod, weight }: Instance): DesiredBackend {
-  // The outer header is IPv4 wherever the pod has IPv4: 20 bytes less on every packet.
-  const address = pod.addresses.find(({ family }) => family === FAMILY.ipv4) ?? (pod.addresses[0] as Address);
+  // podIPs[0], the one that Kubernetes calls the pod's own. Its family is that of the outer headers, whatever the inner packet is.
+  const address = pod.addresses[0] as Address;
   return { pod: podKey(pod), address, node: pod.nodeName, weight };
 }
 

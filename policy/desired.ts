@@ -4,7 +4,7 @@
  */
 
 import type { Family } from '../maps/index.js';
-import type { Direction, InstanceLoss } from './world.js';
+import type { Direction, FailurePolicy, InstanceLoss } from './world.js';
 
 /** Service path identifier, 24 bits, 1..16777215 (RFC 8300 2.3). */
 export type Spi = number & { readonly __unit: 'SPI' };
@@ -85,6 +85,7 @@ export interface DesiredPath {
   /** Seconds; undefined: no session affinity. */
   readonly affinityTimeout: number | undefined;
   readonly onInstanceLoss: InstanceLoss;
+  readonly failurePolicy: FailurePolicy;
   /** A pod of the function, ready or not, has another position of the chain too. */
   readonly revisits: boolean;
   /** Instances that take new flows from this node, sorted by pod name. */

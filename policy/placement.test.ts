@@ -31,6 +31,7 @@ function chain(weights: readonly Weight[] = [], other: Partial<Chain> = {}): Cha
     affinityTimeout: undefined,
     locality: 'None',
     onInstanceLoss: 'Move',
+    failurePolicy: 'Drop',
     servicePathId: undefined,
     resource: {},
     ...other,

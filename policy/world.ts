@@ -11,6 +11,9 @@ export type Locality = 'None' | 'PreferNode' | 'PreferZone';
 /** What becomes of the live flows of an instance that goes away. */
 export type InstanceLoss = 'Move' | 'Stay' | 'Reset';
 
+/** What becomes of packets whose function has no instance for them: dropped, let go unsteered, or refused. */
+export type FailurePolicy = 'Drop' | 'Bypass' | 'Reject';
+
 export interface Weight {
   readonly podSelector: LabelSelector;
   /** 0..100; 0 takes no new flows. */
@@ -34,6 +37,7 @@ export interface Chain {
   readonly affinityTimeout: number | undefined;
   readonly locality: Locality;
   readonly onInstanceLoss: InstanceLoss;
+  readonly failurePolicy: FailurePolicy;
   /** status.servicePathId, where the manifest gives it. */
   readonly servicePathId: Spi | undefined;
   /** The document as it was written. */

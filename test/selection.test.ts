@@ -152,6 +152,7 @@ function compile(all: readonly Selector[]) {
       affinityTimeout: undefined,
       locality: 'None',
       onInstanceLoss: 'Move',
+      failurePolicy: 'Drop',
       servicePathId: undefined,
       resource: {},
     }),

@@ -44,6 +44,23 @@ describe('discovery on a node with one routed and one bridged pod', () => {
     );
   });
 
+  it('learns the MTU inside the pods, and again when it has changed', async () => {
+    const discovery = hostDiscovery(run, (ms) => wait(ms));
+    const { links } = await discovery.locateAll(['10.1.1.10']);
+    const [routed, bridged] = ['veth-fw', 'veth-px'].map((name) => [...links.values()].find(({ ifname }) => ifname === name));
+    if (routed === undefined || bridged === undefined) throw new Error('both pods have an interface');
+    expect(await discovery.insideMtus([routed])).toEqual(new Map([[routed.ifindex, 1500]]));
+    ip(`-n ${pods[0]} link set eth0 mtu 1300`);
+    const both = await discovery.insideMtus([...links.values()]);
+    expect(both).toEqual(
+      new Map([
+        [bridged.ifindex, 1500],
+        [routed.ifindex, 1300],
+      ]),
+    );
+    expect(await discovery.insideMtus([])).toEqual(new Map());
+  });
+
   it('finds a pod again whose port the bridge has forgotten', async () => {
     const discovery = hostDiscovery(run, (ms) => wait(ms));
     await run('ip', ['link', 'set', 'cni0', 'type', 'bridge', 'fdb_flush']);

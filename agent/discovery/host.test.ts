@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { hostDiscovery, type RunCommand, runCommand } from './host.js';
 import { startMonitor } from './monitor.js';
+import type { Link } from './tables.js';
 
 describe('discovery without a host', () => {
   const answers: Record<string, string> = {
@@ -37,6 +38,31 @@ describe('discovery without a host', () => {
     const { locations } = await hostDiscovery(run, async (ms) => void waits.push(ms)).locateAll(['10.1.2.20']);
     expect(waits).toEqual([50, 50, 50]);
     expect(locations.get('10.1.2.20')).toMatchObject({ kind: 'unresolved', missing: 'neighbour' });
+  });
+
+  it('asks inside pods only by a name of their namespace, a few of those it knows again, and takes a refusal for silence', async () => {
+    const asked: string[] = [];
+    const run: RunCommand = async (_, args) => {
+      asked.push(args.join(' '));
+      if (args.includes('list-id')) return JSON.stringify([{ nsid: 1 }, { nsid: 2, name: 'broken' }, { nsid: 3, name: 'pod' }]);
+      if (args.includes('broken')) throw new Error('gone');
+      return JSON.stringify(Array.from({ length: 20 }, (_, index) => ({ ifindex: index, ifname: `eth${index}`, mtu: 1000 + index })));
+    };
+    const link = (ifindex: number, netnsid: number): Link => ({
+      ifindex,
+      ifname: `v${ifindex}`,
+      kind: 'veth',
+      mtu: 1500,
+      master: '',
+      peer: { netnsid, ifindex },
+    });
+    const { insideMtus } = hostDiscovery(run, async () => undefined);
+    expect(await insideMtus([link(1, 1), link(2, 2), link(3, 3), { ...link(4, 3), peer: undefined }])).toEqual(new Map([[3, 1003]]));
+    const many = Array.from({ length: 10 }, (_, index) => link(index + 5, 3));
+    expect((await insideMtus(many)).size).toBe(10);
+    asked.length = 0;
+    for (let round = 0; round < 5; round++) await insideMtus(many);
+    expect(asked.filter((line) => line.includes('-n pod'))).toHaveLength(20);
   });
 
   it('names the command that failed and its own words', async () => {

@@ -3,8 +3,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { SfcError } from '../../errors/index.js';
+import { InsideMtus } from './inside.js';
 import { type Location, locate } from './locate.js';
-import { type HostTables, type Link, parseFdb, parseLinks, parseNeighbours, parseRoutes } from './tables.js';
+import { type HostTables, type Link, parseFdb, parseLinks, parseNeighbours, parseRoutes, type Route } from './tables.js';
 
 const execute = promisify(execFile);
 
@@ -16,15 +17,20 @@ export interface Survey {
   readonly locations: ReadonlyMap<string, Location>;
   /** Every interface of the host by number. */
   readonly links: ReadonlyMap<number, Link>;
+  /** Of the main tables; of IPv6 where an address of it was asked for. */
+  readonly routes: readonly Route[];
 }
 
 /** What the agent needs of discovery. */
 export interface Discovery {
   /**
    * Where each address leads. Never throws for one address.
+   * @param ipv6 IPv6 routes are wanted though no IPv6 address is asked for
    * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
    */
-  locateAll(addresses: readonly string[]): Promise<Survey>;
+  locateAll(addresses: readonly string[], ipv6?: boolean): Promise<Survey>;
+  /** The MTU at the pods' own end of these links, by ifindex of this end, as far as it can be learned. Never throws. */
+  insideMtus(links: readonly Link[]): Promise<ReadonlyMap<number, number>>;
 }
 
 export const runCommand: RunCommand = async (command, args) => {
@@ -67,9 +73,11 @@ async function ask(run: RunCommand, address: string, where: Location & { kind: '
 
 /** @param wait resolves after so many milliseconds */
 export function hostDiscovery(run: RunCommand, wait: (ms: number) => Promise<void>): Discovery {
+  const inside = new InsideMtus(run);
   return {
-    async locateAll(addresses) {
-      const ipv6 = addresses.some((address) => address.includes(':'));
+    insideMtus: (links) => inside.read(links),
+    async locateAll(addresses, wantsIpv6 = false) {
+      const ipv6 = wantsIpv6 || addresses.some((address) => address.includes(':'));
       let tables = await readTables(run, ipv6);
       const answers = new Map(addresses.map((address) => [address, locate(address, tables)] as const));
       // Resolution takes one round trip over a veth: a few tries of 50 ms; a pod that does not answer is asked again next time.
@@ -84,7 +92,7 @@ export function hostDiscovery(run: RunCommand, wait: (ms: number) => Promise<voi
         tables = await readTables(run, ipv6);
         for (const [address] of open) answers.set(address, locate(address, tables));
       }
-      return { locations: answers, links: new Map(tables.links.map((link) => [link.ifindex, link])) };
+      return { locations: answers, links: new Map(tables.links.map((link) => [link.ifindex, link])), routes: tables.routes };
     },
   };
 }

@@ -11,6 +11,8 @@ export interface Link {
   readonly mtu: number;
   /** Name of the bridge it is a port of; empty when of none. */
   readonly master: string;
+  /** The other end of a veth, where that is in another network namespace: the number that this one has for it, and its ifindex there. */
+  readonly peer: { readonly netnsid: number; readonly ifindex: number } | undefined;
 }
 
 export interface Route {
@@ -73,7 +75,14 @@ export function parseLinks(json: string): Link[] {
     kind: text((row.linkinfo ?? {}) as Row, 'info_kind') || (text(row, 'link_type') === 'loopback' ? 'loopback' : 'physical'),
     mtu: number(row, 'mtu'),
     master: text(row, 'master'),
+    peer: typeof row.link_netnsid === 'number' ? { netnsid: row.link_netnsid, ifindex: number(row, 'link_index') } : undefined,
   }));
+}
+
+/** Output of `ip -j netns list-id`: names below /run/netns by their number. A namespace may have a number and no name. */
+export function parseNamespaces(json: string): ReadonlyMap<number, string> {
+  const named = rows(json, 'ip -j netns list-id').filter((row) => text(row, 'name') !== '');
+  return new Map(named.map((row) => [number(row, 'nsid'), text(row, 'name')]));
 }
 
 /** Output of `ip -j route show table main` or its `-6` twin. A route of several next hops gives one each. */

@@ -13,7 +13,14 @@ import {
   SELECT_STATIC_BITS,
   type SfcbackendValue,
 } from '../../maps/index.js';
-import { type Address, type DesiredBackend, type DesiredState, type Direction, maglevTable } from '../../policy/index.js';
+import {
+  type Address,
+  type DesiredBackend,
+  type DesiredState,
+  type Direction,
+  type FailurePolicy,
+  maglevTable,
+} from '../../policy/index.js';
 import {
   addressText,
   type BackendTable,
@@ -108,6 +115,12 @@ export function pathNumber(spi: number, si: number): number {
   return spi * 256 + si;
 }
 
+const FAILURE_POLICY_OF = {
+  Drop: FAILURE_POLICY.drop,
+  Bypass: FAILURE_POLICY.bypass,
+  Reject: FAILURE_POLICY.reject,
+} as const satisfies Record<FailurePolicy, number>;
+
 const selectFlags = (direction: Direction) => (direction === 'egress' ? SELECT_FLAG.egress : 0);
 
 export function buildTarget(desired: DesiredState, located: readonly LocatedEndpoint[], layBackends: LayBackends): Target {
@@ -118,7 +131,7 @@ export function buildTarget(desired: DesiredState, located: readonly LocatedEndp
         service_address: path.serviceAddress.bytes,
         family: path.serviceAddress.family,
         flags: (path.affinityTimeout === undefined ? 0 : PATH_FLAG.affinity) | (path.revisits ? PATH_FLAG.revisits : 0),
-        failure_policy: FAILURE_POLICY.drop,
+        failure_policy: FAILURE_POLICY_OF[path.failurePolicy],
         affinity_timeout: path.affinityTimeout ?? 0,
       },
       table: layBackends(path.backends),

@@ -33,6 +33,7 @@ describe('a ServiceFunctionChain', () => {
         affinityTimeout: 3600,
         locality: 'None',
         onInstanceLoss: 'Move',
+        failurePolicy: 'Drop',
         servicePathId: 7,
         resource: expect.objectContaining({ kind: 'ServiceFunctionChain', status: { servicePathId: 7, conditions: [] } }),
       },
@@ -58,12 +59,22 @@ describe('a ServiceFunctionChain', () => {
     ['a preference for its zone', 'internalTrafficPolicy: Cluster', 'locality: PreferZone', { locality: 'PreferZone' }],
     ['flows that stay', 'internalTrafficPolicy: Cluster', 'onInstanceLoss: Stay', { onInstanceLoss: 'Stay' }],
     ['flows that are reset', 'internalTrafficPolicy: Cluster', 'onInstanceLoss: Reset', { onInstanceLoss: 'Reset' }],
+    ['packets that are dropped', 'internalTrafficPolicy: Cluster', 'failurePolicy: Drop', { failurePolicy: 'Drop' }],
+    ['packets that are refused', 'internalTrafficPolicy: Cluster', 'failurePolicy: Reject', { failurePolicy: 'Reject' }],
     ['no uid', '  uid: 0b0d2ad4-6f0a-4d5e-8f2b-5a5a5a5a5a5a\n', '', { uid: undefined }],
     ['null labels', 'labels:\n    team: network', 'labels:', { name: 'firewall' }],
   ])('is read with %s', (_, from, to, expected) => {
     const { world, problems } = read(changed(CHAIN, from, to).text);
     expect(problems).toEqual([]);
     expect(world.chains[0]).toMatchObject(expected);
+  });
+
+  it('that lets packets past its functions is told, and is good', () => {
+    const bypass = changed(CHAIN, 'internalTrafficPolicy: Cluster', 'failurePolicy: Bypass');
+    expect(chainOf(bypass.text)).toMatchObject({ failurePolicy: 'Bypass' });
+    expect(read(bypass.text).problems).toMatchObject([
+      { severity: 'warning', line: bypass.line, path: 'spec.failurePolicy', message: expect.stringMatching(/^Bypass: while a function/) },
+    ]);
   });
 
   it('has up to 255 functions', () => {
@@ -178,6 +189,12 @@ describe('in a ServiceFunctionChain', () => {
       'onInstanceLoss: Forget',
       'spec.onInstanceLoss',
       '"Forget" is not an instance loss policy; expected Move, Stay or Reset',
+    ],
+    [
+      'internalTrafficPolicy: Cluster',
+      'failurePolicy: bypass',
+      'spec.failurePolicy',
+      '"bypass" is not a failure policy; expected Drop, Bypass or Reject; did you mean Bypass?',
     ],
     ['Cluster', 'Local', 'spec.internalTrafficPolicy', '"Local" is not a traffic policy; expected Cluster, the only value there is'],
     [

@@ -61,6 +61,7 @@ const toChain: Converter<'ServiceFunctionChain'> = ({ metadata, spec, status }, 
     affinityTimeout: affinity === undefined ? undefined : (affinity.timeoutSeconds ?? DEFAULT_AFFINITY_TIMEOUT),
     locality: spec.locality ?? 'None',
     onInstanceLoss: spec.onInstanceLoss ?? 'Move',
+    failurePolicy: spec.failurePolicy ?? 'Drop',
     servicePathId: status?.servicePathId as Spi | undefined,
     resource: written,
   };

@@ -110,9 +110,17 @@ function rangeRules({ port, endPort }: Mapping, path: Path): Fault[] {
   return [error([...path, 'endPort'], `${endPort} is before port ${port}`, 'Write the lower port as port, the higher as endPort.')];
 }
 
+/** Whoever reads the manifests shall know that the chain lets packets past its functions. */
+function failureRules(spec: Mapping): Fault[] {
+  if (spec.failurePolicy !== 'Bypass') return [];
+  const message = 'Bypass: while a function has no ready instance, its packets go on unsteered, past all functions that follow';
+  const hint = 'If packets must not get past the chain, take Drop (the default) or Reject.';
+  return [{ severity: 'warning', path: ['spec', 'failurePolicy'], message, hint }];
+}
+
 /** What tells the functions of a chain apart: their names, and the names of their Services. */
 function chainRules(document: Mapping): Fault[] {
-  const faults: Fault[] = [];
+  const faults = failureRules(mapping(document.spec));
   const { name: chain, uid } = mapping(document.metadata);
   const chainId = typeof chain === 'string' ? chainUid({ name: chain, uid: typeof uid === 'string' ? uid : undefined }) : undefined;
   const seen = new Map<string, { readonly text: string; readonly index: number }>();

@@ -101,6 +101,14 @@ export const serviceFunctionChainSchema = Type.Object(
               'What becomes of the live flows of an instance that goes away: they move to another; they stay, for an instance that comes back; or TCP is reset both ways and the rest moves.',
           }),
         ),
+        failurePolicy: Type.Optional(
+          choice(['Drop', 'Bypass', 'Reject'], {
+            title: 'failure policy',
+            default: 'Drop',
+            description:
+              'What becomes of the packets that a function has no instance for: they are dropped; they go on unsteered, past the functions that follow too; or their sender is told, by a TCP RST or an ICMP error.',
+          }),
+        ),
         serviceFunctions: Type.Array(serviceFunction, {
           minItems: 1,
           maxItems: MOST_FUNCTIONS,

@@ -1,0 +1,2 @@
+export { Sizes } from './sizes.js';
+export { sizeProblem } from './words.js';
