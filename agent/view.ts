@@ -79,7 +79,7 @@ export interface ServiceView {
 
 export interface CounterView {
   readonly reason: string;
-  readonly class: 'forwarded' | 'passed' | 'dropped';
+  readonly class: 'forwarded' | 'passed' | 'consumed' | 'dropped';
   readonly direction: 'from-pod' | 'to-pod';
   readonly packets: number;
   readonly bytes: number;

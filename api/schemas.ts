@@ -133,7 +133,7 @@ export const conflictSchema = named<ReturnType<AgentView['conflicts']>[number]>(
 
 const counterSchema = named<CounterView>('Counter')({
   reason: Type.String(),
-  class: words(['forwarded', 'passed', 'dropped']),
+  class: words(['forwarded', 'passed', 'consumed', 'dropped']),
   direction: words(['from-pod', 'to-pod']),
   packets: count('since the maps were made'),
   bytes: count('since the maps were made'),

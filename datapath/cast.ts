@@ -206,7 +206,14 @@ export abstract class Stage {
     clearMap(this.maps.sfcports);
     clearMap(this.maps.sfcpath);
     clearMap(this.maps.endpoint);
+    clearMap(this.maps.sfcprobe);
     this.policyChanged();
+  }
+
+  /** The agent has begun to probe an instance by this port. */
+  probes(name: Name, port: number): this {
+    this.maps.sfcprobe.set({ address: bytesOf(CAST[name]), family: FAMILY.ipv4, port }, { answered: 0, sequence: 0 });
+    return this;
   }
 
   /** Another pod's turn, as it was put on stage before; none if it was not. */

@@ -6,6 +6,7 @@ import { affinityRecords } from './affinity.records.js';
 import type { Stage } from './cast.js';
 import { chainRecords } from './chains.records.js';
 import { ingressRecords } from './ingress.records.js';
+import { probeRecords } from './probes.records.js';
 import { replyRecords } from './reply.records.js';
 import { resetRecords } from './reset.records.js';
 import { selectionRecords } from './selection.records.js';
@@ -23,6 +24,7 @@ const RECORDS: Readonly<Record<string, (open: () => Stage) => void>> = {
   reset: resetRecords,
   visits: visitRecords,
   chains: chainRecords,
+  probes: probeRecords,
 };
 
 /** Verdicts that no packet on a stage meets, and why. */

@@ -170,6 +170,12 @@ export const PEER_FLAG = {
   decapsulates: 2,
 } as const;
 
+/**
+ * Probes through functions: the path that they travel on, which no chain can have (the highest SPI of 24 bits), and the
+ * word with which their payload begins; behind it stands the sequence number, 32 bits, big-endian as well.
+ */
+export const PROBE = { spi: 0xffffff, magic: 0x73666370 } as const;
+
 const selectKey = layout('sfcselect_key', 4, [
   ['prefix_len', 'u32', 'bits that count, from `endpoint` on (64 + the CIDR prefix length)'],
   ['endpoint', 'u16', 'endpoint id'],
@@ -311,6 +317,19 @@ const peerKey = layout('peer_key', 4, [
 
 const peerValue = layout('peer_value', 4, [['flags', 'u32', 'bit 0 = trusted outer source, 1 = decapsulates']]);
 
+const probeKey = layout('sfcprobe_key', 4, [
+  ['address', 'bytes16', "the function pod's address: outer source of the answer"],
+  ['family', 'u8', 'family of address'],
+  ['pad', 'pad1', 'zero'],
+  ['port', 'be16', 'UDP port of the probe, inside'],
+]);
+
+const probeValue = layout('sfcprobe_value', 8, [
+  ['answered', 'u64', 'coarse monotonic clock, ns: when a probe came back last; 0 = none has'],
+  ['sequence', 'u32', 'sequence number of that probe'],
+  ['pad', 'pad4', 'zero'],
+]);
+
 const metricsKey = layout('metrics_key', 4, [['slot', 'u32', 'reason * 2 + direction']]);
 
 const metricsValue = layout('metrics_value', 8, [
@@ -386,6 +405,14 @@ export const MAPS = {
     capacity: 16384,
     doc: 'Pod ranges of the nodes that run this datapath.',
   },
+  sfcprobe: {
+    name: 'sfcprobe',
+    kind: 'hash',
+    key: probeKey,
+    value: probeValue,
+    capacity: 4096,
+    doc: 'Instances that this node probes, each entered by the agent, and the probe that came back last.',
+  },
   metrics: {
     name: 'metrics',
     kind: 'percpu-array',
@@ -403,4 +430,4 @@ export const MAP_NAMES = Object.keys(MAPS) as MapName[];
  * Names the set of layouts above. Part of the pin path: state pinned by another layout is never
  * opened by mistake. Raise it with every change of a layout.
  */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;

@@ -173,6 +173,18 @@ export type PeerKey = {
 
 export type PeerValue = { readonly flags: number };
 
+export type SfcprobeKey = {
+  readonly address: Uint8Array;
+  readonly family: number;
+  readonly port: number;
+};
+
+export type SfcprobeValue = {
+  /** Coarse monotonic clock, ns; 0 = none has. */
+  readonly answered: number;
+  readonly sequence: number;
+};
+
 export type MetricsKey = { readonly slot: number };
 
 export type MetricsValue = { readonly packets: number; readonly bytes: number };
@@ -187,5 +199,6 @@ export interface MapRecords {
   readonly sfcflow: { readonly key: SfcflowKey; readonly value: SfcflowValue };
   readonly endpoint: { readonly key: EndpointKey; readonly value: EndpointValue };
   readonly peer: { readonly key: PeerKey; readonly value: PeerValue };
+  readonly sfcprobe: { readonly key: SfcprobeKey; readonly value: SfcprobeValue };
   readonly metrics: { readonly key: MetricsKey; readonly value: MetricsValue };
 }

@@ -110,6 +110,7 @@ export interface TypedMaps {
   readonly sfcflow: Typed<'sfcflow'>;
   readonly endpoint: Typed<'endpoint'>;
   readonly peer: Typed<'peer'>;
+  readonly sfcprobe: Typed<'sfcprobe'>;
   readonly metrics: PerCpuMap<MapRecords['metrics']['key'], MapRecords['metrics']['value']>;
 }
 
@@ -137,6 +138,7 @@ export function typedMaps(store: MapStore, hostOrder: ByteOrder = HOST_ORDER): T
     sfcflow: typed('sfcflow'),
     endpoint: typed('endpoint'),
     peer: typed('peer'),
+    sfcprobe: typed('sfcprobe'),
     metrics: new PerCpuMap(store.raw('metrics'), counters.key, counters.value),
   };
 }

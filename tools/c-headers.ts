@@ -18,6 +18,7 @@ import {
   PEER_FLAG,
   PEER_STATIC_BITS,
   PORTS_STATIC_BITS,
+  PROBE,
   REASONS,
   SELECT_FLAG,
   SELECT_STATIC_BITS,
@@ -92,6 +93,7 @@ export function layoutsHeader(): string {
     `#define VISITS_MAX ${VISITS_MAX}\n`,
     constants('TCP_STATE', TCP_STATE),
     constants('PEER_FLAG', PEER_FLAG),
+    constants('PROBE', PROBE),
     `/* Default capacities, in entries. */\n${MAP_NAMES.map((name) => `#define ${upperSnake(name)}_CAPACITY ${MAPS[name].capacity}\n`).join('')}`,
   ];
   for (const name of MAP_NAMES) {

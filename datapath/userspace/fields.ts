@@ -34,6 +34,8 @@ export const AFFINITY_KEY = offsetsOf(MAPS.sfcaffinity.key, 'path', 'family', 'c
 export const AFFINITY = offsetsOf(MAPS.sfcaffinity.value, 'last_seen', 'backend', 'backend_family');
 export const BACKEND = offsetsOf(MAPS.sfcbackend.value, 'address', 'family');
 export const ENDPOINT = offsetsOf(MAPS.endpoint.value, 'id', 'flags', 'generation', 'ipv4');
+export const PROBE_KEY = offsetsOf(MAPS.sfcprobe.key, 'address', 'family', 'port');
+export const PROBE = offsetsOf(MAPS.sfcprobe.value, 'answered', 'sequence');
 export const METRICS = offsetsOf(MAPS.metrics.value, 'packets', 'bytes');
 
 /** Adds to a 64-bit counter in the machine's order, without BigInt. `amount` is below 2^32. */

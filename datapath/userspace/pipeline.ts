@@ -29,6 +29,7 @@ import { AffinityTable } from './affinity-table.js';
 import { add64, BACKEND, ENDPOINT, METRICS, PATH } from './fields.js';
 import { FlowTable } from './flow-table.js';
 import { FRAGMENT, PARSED, PacketReader } from './packet.js';
+import { endsProbe, isProbe, ProbeTable } from './probe.js';
 import { RESET_LENGTH, SegmentReader, writeAnswer, writeTurned } from './reset.js';
 import { firstTcpState, isOpening, isOver, RST, TCP_EVENTS } from './tcp-state.js';
 import { ecnDrops, OVERHEAD, redirectTunnel, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
@@ -79,6 +80,7 @@ export class Pipeline {
   readonly #little: boolean;
   readonly #flows: FlowTable;
   readonly #affinity: AffinityTable;
+  readonly #probes: ProbeTable;
   readonly #packet = new PacketReader();
   readonly #inner = new PacketReader();
   readonly #tunnel = new TunnelReader();
@@ -103,12 +105,14 @@ export class Pipeline {
     this.#little = store.hostOrder === 'LE';
     this.#flows = new FlowTable(store.tables.sfcflow, this.#little);
     this.#affinity = new AffinityTable(store.tables.sfcaffinity, this.#little);
+    this.#probes = new ProbeTable(store.tables.sfcprobe, this.#little);
   }
 
   /** Sets the coarse monotonic clock, ns; once a batch is enough. */
   setClock(now: number): void {
     this.#flows.setClock(now);
     this.#affinity.setClock(now);
+    this.#probes.setClock(now);
   }
 
   /** What a pod sends: an IP packet at `start` of the buffer, with `OVERHEAD` bytes of room before it. */
@@ -432,7 +436,7 @@ export class Pipeline {
       this.#takePath(path - 1, flow, 'steered-next');
       return;
     }
-    const joined = this.#classify(source, DIRECTION.fromPod);
+    const joined = isProbe(path) ? 0 : this.#classify(source, DIRECTION.fromPod);
     if (joined !== 0 && joined >>> 8 !== path >>> 8) {
       this.#takePath(joined, flow, 'steered-next'); // not the chain it has just been through
       return;
@@ -491,6 +495,7 @@ export class Pipeline {
       const refusing = this.#endpoint();
       return refusing !== NONE && this.#isFor(refusing) ? this.#drop(reason, DIRECTION.toPod, outer.length) : VERDICT.pass;
     }
+    if (endsProbe(tunnel)) return this.#probe(parsed, at);
     const role = (tunnel.path & 0xff) !== 0 ? FLOW_ROLE.function : FLOW_ROLE.destination;
     const hasPorts = parsed === PARSED.ok && inner.fragment === FRAGMENT.none;
     const first = hasPorts ? flows.find(this.#ifindex, inner) : NONE;
@@ -508,6 +513,18 @@ export class Pipeline {
       flows.setLatest(first, flows.visit);
     }
     return this.#arrived(flow);
+  }
+
+  /** A probe that is back, its inner packet at `at`: written down and kept. What else ends on the path of probes is kept as well. */
+  #probe(parsed: number, at: number): number {
+    const outer = this.#packet;
+    const inner = this.#inner;
+    const target = this.#endpoint();
+    if (target === NONE || !this.#isFor(target)) return VERDICT.pass;
+    const trusted = (this.#peerFlags(outer.source) & PEER_FLAG.trusted) !== 0;
+    if (trusted && parsed === PARSED.ok && inner.fragment === FRAGMENT.none && !this.#tunnel.reply)
+      this.#probes.noteAnswer(this.#view, at, outer.source, inner);
+    return this.#drop(trusted ? 'probe-answered' : 'not-a-peer', DIRECTION.toPod, outer.length);
   }
 
   /** The inner packet, at `at`, is what goes on. */

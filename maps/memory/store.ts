@@ -22,6 +22,7 @@ export interface MemoryStore extends MapStore {
     readonly sfcflow: HashMap;
     readonly endpoint: HashMap;
     readonly peer: LpmMap;
+    readonly sfcprobe: HashMap;
     readonly metrics: ArrayMap;
   };
   readonly hostOrder: ByteOrder;
@@ -43,6 +44,7 @@ export function createMemoryStore(capacities: Partial<Record<MapName, number>> =
     sfcflow: new HashMap(MAPS.sfcflow, capacityOf('sfcflow')),
     endpoint: new HashMap(MAPS.endpoint, capacityOf('endpoint')),
     peer: new LpmMap(MAPS.peer, capacityOf('peer'), PEER_STATIC_BITS, hostOrder),
+    sfcprobe: new HashMap(MAPS.sfcprobe, capacityOf('sfcprobe')),
     metrics: new ArrayMap(MAPS.metrics, capacityOf('metrics'), hostOrder),
   };
   const maps: Record<MapName, RawMap> = tables;

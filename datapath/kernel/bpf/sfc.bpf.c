@@ -13,6 +13,7 @@
 #include "encap.h"
 #include "flow.h"
 #include "metrics.h"
+#include "probe.h"
 #include "reset.h"
 #include "steer.h"
 #include "visit.h"
@@ -552,6 +553,19 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer
 	if (reason) {
 		target = find_endpoint(skb);
 		return target && is_for(target, outer) ? drop(reason, DIRECTION_TO_POD, outer->length) : VERDICT_PASS;
+	}
+
+	if (ends_probe(&envelope)) {
+		target = find_endpoint(skb);
+		if (!target || !is_for(target, outer))
+			return VERDICT_PASS;
+		reason = REASON_NOT_A_PEER;
+		if (trusted(&envelope)) {
+			if (parsed == PARSE_OK && inner.fragment == FRAGMENT_NONE)
+				note_answer(skb, outer, &envelope, &inner);
+			reason = REASON_PROBE_ANSWERED;
+		}
+		return drop(reason, DIRECTION_TO_POD, outer->length);
 	}
 
 	role = (bpf_ntohl(envelope.path) & 0xff) ? FLOW_ROLE_FUNCTION : FLOW_ROLE_DESTINATION;
