@@ -147,6 +147,8 @@ function cluster(store: MapStore = createMemoryStore()) {
       allocations,
       reader: { read: () => ({ world, problems: [], documents: 9, locate: (problem) => problem }) },
       log,
+      sendIp: () => '',
+      nodeAddress: () => undefined,
       timeouts: { established: 21_600, halfOpen: 60, closed: 10, udp: 60 },
       clock: { wall: () => new Date(0), monotonic: () => performance.now(), flows: () => Number(process.hrtime.bigint()) },
       ...replaced,

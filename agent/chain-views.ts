@@ -8,6 +8,8 @@ import {
   isReady,
   MANAGED_BY,
   MANAGED_BY_LABEL,
+  outerAddress,
+  type Pod,
   placeInstances,
   podKey,
   SERVICE_PORT,
@@ -17,9 +19,21 @@ import {
   serviceIndex,
 } from '../policy/index.js';
 import { serviceKey } from './intent.js';
+import { aimKey, failure, type ProbeCounts, type Probed } from './probes/index.js';
 import { type Observed, pathNumber, sameSelection } from './reconciler/index.js';
 import type { RoundState } from './state.js';
-import type { ChainView, ConditionView, EndpointView, InstanceView, SelectorView, ServiceFunctionView, ServiceView } from './view.js';
+import type {
+  ChainView,
+  ConditionView,
+  EndpointView,
+  FailingView,
+  InstanceView,
+  ProbeView,
+  SelectorView,
+  ServiceFunctionView,
+  ServiceView,
+  StatusView,
+} from './view.js';
 
 const condition = (type: string, ok: boolean, reason: string, message: string): ConditionView => ({
   type,
@@ -44,9 +58,33 @@ function acceptance(state: RoundState, resource: string): ConditionView {
 }
 
 const placementOf = (state: RoundState, chain: Chain, serviceFunction: ServiceFunction, node: string) =>
-  placeInstances(state.world, chain, serviceFunction, functionPods(state.world, serviceFunction), node);
+  placeInstances(state.world, chain, serviceFunction, functionPods(state.world, serviceFunction), node, state.failsProbes);
 
-function functionViews(state: RoundState, chain: Chain, node: string): ServiceFunctionView[] {
+/** Instances that are asked, by `aimKey`. */
+type ProbedBy = ReadonlyMap<string, Probed>;
+
+function probeView({ probe }: ServiceFunction, pod: Pod, probed: ProbedBy): ProbeView {
+  if (probe === undefined) return { result: 'off', since: '', detail: '' };
+  const found = probed.get(aimKey(outerAddress(pod), probe));
+  if (found === undefined) {
+    const detail = isReady(pod) ? 'this node has no other pod to ask from' : 'the pod is not ready';
+    return { result: 'pending', since: '', detail };
+  }
+  const { since, trouble } = found;
+  if (found.fails) return { result: 'fails', since, detail: failure(found) };
+  return { result: found.judged ? 'passes' : 'pending', since, detail: trouble };
+}
+
+/** Probes at a glance. */
+export function probesView(probed: ProbedBy, counts: ProbeCounts): StatusView['probes'] {
+  const failing = [...probed.values()].flatMap((one): FailingView[] => {
+    const { pod, address } = one.aim;
+    return one.fails ? [{ pod, address: address.text, since: one.since, detail: failure(one) }] : [];
+  });
+  return { instances: probed.size, failing, ...counts };
+}
+
+function functionViews(state: RoundState, chain: Chain, node: string, probed: ProbedBy): ServiceFunctionView[] {
   const spi = state.allocation.servicePathIds.get(chain.name) ?? 0;
   return chain.serviceFunctions.map((serviceFunction, position) => {
     const key = serviceKey(chain, serviceFunction);
@@ -63,6 +101,7 @@ function functionViews(state: RoundState, chain: Chain, node: string): ServiceFu
         ready: isReady(pod),
         weight,
         newFlows,
+        probe: probeView(serviceFunction, pod, probed),
       })),
     };
   });
@@ -83,21 +122,25 @@ function chainProgrammed(state: RoundState, observed: Observed, chain: string): 
 }
 
 const takesFlows = ({ newFlows }: InstanceView) => newFlows === 'yes';
+/** One that fails probes is as one that is not ready. */
+const isUsable = ({ ready, newFlows }: InstanceView) => ready && newFlows !== 'fails probes';
 
 function readiness(functions: readonly ServiceFunctionView[]): ConditionView {
   const counts = functions.map(({ name, instances }) => ({
     name,
-    ready: instances.filter(({ ready }) => ready).length,
+    ready: instances.filter(isUsable).length,
+    failing: instances.filter(({ newFlows }) => newFlows === 'fails probes').length,
     all: instances.length,
   }));
   // All of weight 0: ready, and yet nobody is there for a new flow.
-  const closed = functions.filter(({ instances }) => instances.some(({ ready }) => ready) && !instances.some(takesFlows));
+  const closed = functions.filter(({ instances }) => instances.some(isUsable) && !instances.some(takesFlows));
   if (closed.length > 0) {
     const message = closed.map(({ name }) => `${name}: all ready instances have weight 0`).join(', ');
     return condition('Ready', false, 'NoInstanceTakesFlows', message);
   }
   const ok = counts.every(({ ready }) => ready > 0);
-  const words = ({ ready, all }: { ready: number; all: number }) => `${ready} of ${all} instances ready`;
+  const words = ({ ready, failing, all }: (typeof counts)[number]) =>
+    `${ready} of ${all} instances ready${failing === 0 ? '' : ` (${failing} ${failing === 1 ? 'fails' : 'fail'} probes)`}`;
   const message = counts.map((count) => (counts.length === 1 ? words(count) : `${count.name}: ${words(count)}`)).join(', ');
   return condition('Ready', ok, ok ? 'InstancesReady' : 'NoReadyInstance', message);
 }
@@ -112,9 +155,9 @@ function nearness(state: RoundState, chain: Chain, node: string): ConditionView[
   return [condition('Near', far.length === 0, far.length === 0 ? 'InstancesNear' : 'NoInstanceNear', message)];
 }
 
-export function chainViews(state: RoundState, observed: Observed, node: string): ChainView[] {
+export function chainViews(state: RoundState, observed: Observed, node: string, probed: ProbedBy): ChainView[] {
   return state.world.chains.map((chain) => {
-    const serviceFunctions = functionViews(state, chain, node);
+    const serviceFunctions = functionViews(state, chain, node, probed);
     const conditions = [
       acceptance(state, `ServiceFunctionChain/${chain.name}`),
       chainProgrammed(state, observed, chain.name),
@@ -209,7 +252,7 @@ export function endpointViews(state: RoundState, methods: ReadonlyMap<number, st
 
 export function serviceViews(state: RoundState, node: string): ServiceView[] {
   return state.world.chains.flatMap((chain) =>
-    functionViews(state, chain, node).map(({ namespace, serviceName, serviceAddress }) => ({
+    functionViews(state, chain, node, new Map()).map(({ namespace, serviceName, serviceAddress }) => ({
       namespace,
       name: serviceName,
       clusterIP: serviceAddress,

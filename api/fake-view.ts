@@ -123,6 +123,8 @@ const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
   metrics: [entry('metrics', { slot: 2 }, { packets: 12, bytes: 3400 }), entry('metrics', { slot: 66 }, { packets: 3, bytes: 180 })],
 };
 
+const NOT_ASKED = { result: 'off', since: '', detail: '' } as const;
+
 const firewall: ChainView = {
   name: 'firewall',
   servicePathId: 1,
@@ -134,8 +136,16 @@ const firewall: ChainView = {
       serviceAddress: '10.4.10.124',
       path: '(1, 1)',
       instances: [
-        { pod: 'security/firewall-1', address: '10.244.2.3', node: 'node2', ready: true, weight: 100, newFlows: 'yes' },
-        { pod: 'security/firewall-2', address: '10.244.3.3', node: 'node3', ready: false, weight: 10, newFlows: 'not ready' },
+        { pod: 'security/firewall-1', address: '10.244.2.3', node: 'node2', ready: true, weight: 100, newFlows: 'yes', probe: NOT_ASKED },
+        {
+          pod: 'security/firewall-2',
+          address: '10.244.3.3',
+          node: 'node3',
+          ready: false,
+          weight: 10,
+          newFlows: 'not ready',
+          probe: NOT_ASKED,
+        },
       ],
     },
   ],
@@ -199,6 +209,7 @@ const STATUS: StatusView = {
   reconcile: { generation: 7, lastAt: '2026-01-02T03:04:07.000Z', lastDurationMs: 3.25, changes: 2, error: '' },
   counts: { chains: 2, selectors: 1, endpoints: 1, peers: 1, conflicts: 1, problems: 1 },
   flows: { walked: 40, expired: 7 },
+  probes: { instances: 0, failing: [], sent: 0, unanswered: 0 },
   maps: MAP_VIEWS,
   counters: [
     { reason: 'steered-source', class: 'forwarded', direction: 'from-pod', packets: 12, bytes: 3400, doc: 'selected packet of a source' },

@@ -86,7 +86,7 @@ const reason = (entry: MapEntryView) => REASONS.find(({ number: reasonNumber }) 
 const yesNo = (yes: boolean) => (yes ? 'yes' : 'no');
 
 /** @param now nanoseconds of the monotonic clock */
-const ago = (now: number, entry: MapEntryView) => `${formatDuration((now - number(entry, 'last_seen')) / 1e9)} ago`;
+const ago = (now: number, entry: MapEntryView, name = 'last_seen') => `${formatDuration((now - number(entry, name)) / 1e9)} ago`;
 
 /** @param now nanoseconds of the monotonic clock */
 function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
@@ -162,6 +162,15 @@ function listings(now: number): Readonly<Partial<Record<MapName, MapListing>>> {
         { title: 'DECAPSULATES', value: (entry) => yesNo(has(entry, PEER_FLAG.decapsulates)) },
       ],
       order: [(entry) => number(entry, 'family'), (entry) => text(entry, 'address'), (entry) => number(entry, 'prefix_len')],
+    },
+    sfcprobe: {
+      columns: [
+        field('INSTANCE', 'address'),
+        label('PORT', 'port'),
+        label('SEQUENCE', 'sequence'),
+        { title: 'ANSWERED', value: (entry) => (number(entry, 'answered') === 0 ? 'never' : ago(now, entry, 'answered')) },
+      ],
+      order: [(entry) => text(entry, 'address'), (entry) => number(entry, 'port')],
     },
     metrics: {
       columns: [

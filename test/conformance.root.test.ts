@@ -89,6 +89,7 @@ const REACHED = [
   'nsh-ttl',
   'nsh-version',
   'outer-malformed',
+  'probe-answered',
   'reply-entered',
   'reply-left',
   'reply-relayed',

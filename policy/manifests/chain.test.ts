@@ -50,7 +50,7 @@ describe('a ServiceFunctionChain', () => {
     ['the shortest timeout', '3600', '1', { affinityTimeout: 1 }],
     ['the longest timeout', '3600', '86400', { affinityTimeout: 86_400 }],
     ['the lowest path', 'servicePathId: 7', 'servicePathId: 1', { servicePathId: 1 }],
-    ['the highest path', 'servicePathId: 7', 'servicePathId: 16777215', { servicePathId: 16_777_215 }],
+    ['the highest path', 'servicePathId: 7', 'servicePathId: 16777214', { servicePathId: 16_777_214 }],
     ['no path', '  servicePathId: 7\n', '', { servicePathId: undefined }],
     ['an empty status', 'status:\n  servicePathId: 7\n  conditions: []', 'status:', { servicePathId: undefined }],
     ['no policy', '  internalTrafficPolicy: Cluster\n', '', { name: 'firewall' }],
@@ -243,12 +243,12 @@ describe('in a ServiceFunctionChain', () => {
       `${SPEC}.podSelector.matchLabels["-app"]`,
       /^"-app" is not a label key; expected a name of up to 63 letters/,
     ],
-    ['servicePathId: 7', 'servicePathId: 0', 'status.servicePathId', '0 is not a servicePathId; expected an integer from 1 to 16777215'],
+    ['servicePathId: 7', 'servicePathId: 0', 'status.servicePathId', '0 is not a servicePathId; expected an integer from 1 to 16777214'],
     [
       'servicePathId: 7',
-      'servicePathId: 16777216',
+      'servicePathId: 16777215',
       'status.servicePathId',
-      '16777216 is not a servicePathId; expected an integer from 1 to 16777215',
+      '16777215 is not a servicePathId; expected an integer from 1 to 16777214',
     ],
     ['name: firewall', 'name: Fire_wall', 'metadata.name', /^"Fire_wall" is not a name; expected up to 253/],
     [
@@ -285,7 +285,7 @@ describe('in a ServiceFunctionChain', () => {
       {
         line: line + 6,
         path: 'spec.serviceFunctions[1].name',
-        message: 'function "firewall" is already serviceFunctions[0], with another namespace, podSelector or weights',
+        message: 'function "firewall" is already serviceFunctions[0], with another namespace, podSelector, weights or probe',
       },
     ]);
   });
@@ -304,7 +304,7 @@ describe('in a ServiceFunctionChain', () => {
       {
         line: 19,
         path: 'spec.serviceFunctions[0].instances',
-        message: 'unknown field instances; expected name, namespace, podSelector or weights',
+        message: 'unknown field instances; expected name, namespace, podSelector, weights or probe',
       },
     ]);
   });

@@ -6,7 +6,7 @@ import { ETHERNET, framed, isIpv6, routed, spoiled, turned, unwrapped } from './
 import { type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
 
 /** In what the datapaths may differ. */
-export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows', 'clients'] as const;
+export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows', 'clients', 'probes'] as const;
 export type Aspect = (typeof ASPECTS)[number];
 
 export interface Difference {
@@ -175,6 +175,9 @@ function prepare(stage: Stage, step: Preparation): void {
       return;
     case 'lose':
       stage.lose(step.name);
+      return;
+    case 'probe':
+      stage.probes(step.name, step.port);
   }
 }
 
@@ -192,7 +195,9 @@ function comparedAtEnd({ kernel, userspace }: Rivals, before: readonly Totals[],
   const flows = [flowsOf(kernel), flowsOf(userspace)] as const;
   if (!same(...flows)) return { counted, difference: { at, what: 'flows', kernel: flows[0], userspace: flows[1] } };
   const clients = [clientsOf(kernel), clientsOf(userspace)] as const;
-  return { counted, difference: same(...clients) ? undefined : { at, what: 'clients', kernel: clients[0], userspace: clients[1] } };
+  if (!same(...clients)) return { counted, difference: { at, what: 'clients', kernel: clients[0], userspace: clients[1] } };
+  const probes = [probesOf(kernel), probesOf(userspace)] as const;
+  return { counted, difference: same(...probes) ? undefined : { at, what: 'probes', kernel: probes[0], userspace: probes[1] } };
 }
 
 /** `reason direction` to packets and bytes. */
@@ -254,6 +259,13 @@ function flowText({ ifindex: _, ...key }: SfcflowKey, value: SfcflowValue): unkn
   const { previous_ifindex, previous_checked, previous_mtu, previous_destination_mac, previous_source_mac, ...kept } = rest;
   const text = (record: object) => Object.entries(record).map(([name, field]) => [name, field instanceof Uint8Array ? hex(field) : field]);
   return [...text(key), ...text(kept)];
+}
+
+/** Which probes came back; not when. */
+function probesOf(stage: Stage): readonly string[] {
+  return [...stage.maps.sfcprobe.entries()]
+    .map(([{ family, address, port }, { sequence, answered }]) => JSON.stringify([family, hex(address), port, sequence, answered > 0]))
+    .sort();
 }
 
 /** Who has which instance; not since when. */

@@ -68,8 +68,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a flow does not learn its new TTL',
     differs: ['flows', 'bytes', 'verdict'],
+    steps: 14, // through the chain of a pod's ingress
     kernel: { file: 'sfc.bpf.c', is: 'flow->ttl = envelope.ttl;', becomes: 'flow->ttl = flow->ttl;' },
     userspace: { file: 'pipeline.js', is: 'flows.setTtl(flow, ttl)', becomes: 'flows.setTtl(flow, flows.ttl(flow))' },
+  },
+  {
+    name: 'a probe is written down with another number',
+    differs: ['probes'],
+    kernel: { file: 'probe.h', is: 'bpf_ntohl(payload.sequence)', becomes: 'bpf_ntohl(payload.magic)' },
+    userspace: { file: 'probe.js', is: 'view.getUint32(at + payload + 4)', becomes: 'view.getUint32(at + payload)' },
   },
   {
     name: 'the answer to a segment does not acknowledge it',

@@ -18,6 +18,7 @@ import {
   STEERING_PORT,
   UDP_HEADER,
 } from '../../geneve/index.js';
+import { PROBE } from '../../maps/index.js';
 import type { Draft, Option, Spoil, Wrap } from './steps.js';
 
 /** Bytes of an Ethernet header. */
@@ -31,10 +32,19 @@ export const isIpv6 = (bytes: Uint8Array): boolean => (bytes[ETHERNET] ?? 0) >> 
 
 /** The frame of a packet in words. */
 export function framed({ wrap, padding = 0, spoil = [], ...draft }: Draft): Uint8Array {
-  const base = frame({ ...draft, from: CAST[draft.from], to: CAST[draft.to], payload: 'x'.repeat(draft.payload ?? 5) });
+  const payload = draft.probe === undefined ? 'x'.repeat(draft.payload ?? 5) : probePayload(draft.probe);
+  const base = frame({ ...draft, from: CAST[draft.from], to: CAST[draft.to], payload });
   const inner = draft.ipv6 ? ipv6Packet(draft, base) : ipv4Packet(draft, base);
   const packet = wrap === undefined ? inner : wrapped(inner, draft, wrap);
   return spoiled(Buffer.concat([base.subarray(0, ETHERNET), packet, Buffer.alloc(padding, 0xee)]), spoil);
+}
+
+/** As text of the ASCII characters that a sequence number is drawn of. */
+function probePayload(sequence: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32BE(PROBE.magic, 0);
+  bytes.writeUInt32BE(sequence, 4);
+  return bytes.toString('latin1');
 }
 
 function ipv4Packet({ ipOptions = 0, keep, says }: Omit<Draft, 'wrap'>, base: Uint8Array): Buffer {
