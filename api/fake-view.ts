@@ -93,6 +93,11 @@ export function affinityEntry(client: readonly number[], backend: readonly numbe
   return entry('sfcaffinity', key, { last_seen: 5_000_000_000, backend: mapAddress(...backend), backend_family: FAMILY.ipv4 });
 }
 
+/** Of the firewall, a probe of which came back at 5 s of the monotonic clock. */
+export function probeEntry(address: readonly number[], port = 7082, answered = 5_000_000_000): MapEntryView {
+  return entry('sfcprobe', { address: mapAddress(...address), family: FAMILY.ipv4, port }, { answered, sequence: 4_000_000_001 });
+}
+
 const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
   sfcselect: [selectEntry(3783, 17, 0, [0, 0, 0, 0], 0), selectEntry(3783, 6, 0, [10, 0, 2, 12], 32)],
   sfcpath: [pathEntry(0x201, [10, 96, 7, 2]), pathEntry(0x101, [10, 4, 10, 124])],
@@ -120,6 +125,7 @@ const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
       { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates },
     ),
   ],
+  sfcprobe: [probeEntry([10, 244, 2, 3])],
   metrics: [entry('metrics', { slot: 2 }, { packets: 12, bytes: 3400 }), entry('metrics', { slot: 66 }, { packets: 3, bytes: 180 })],
 };
 

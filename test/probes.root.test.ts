@@ -214,9 +214,9 @@ describe.each(['kernel', 'userspace'])('a function that hangs, on the %s datapat
     expect((await cluster.sfc('node1', 'bpf', 'sfcprobe', 'list')).match(/\d+s ago|0s ago/g)).toHaveLength(3);
   }, 60_000);
 
-  /** [what, the instance, how it hangs, how it stops to] */
   const drop = 'table ip hung { chain forward { type filter hook forward priority -10; policy drop; }; }';
   const port = { namespace: bed.fabric.namespace, device: 'to-node3' };
+  // What, the instance, how it hangs, how it recovers.
   it.each<readonly [string, string, () => Promise<unknown>, () => Promise<unknown>]>([
     [
       'a pod on another node that does not forward any more',
@@ -245,8 +245,8 @@ describe.each(['kernel', 'userspace'])('a function that hangs, on the %s datapat
       const began = Date.now();
       await expect.poll(() => times.filter((time) => time > began).length, { timeout: 15_000 }).toBeGreaterThan(10);
 
-      await hang();
       const hung = Date.now();
+      await hang();
       await expect.poll(() => failing(), { timeout: 15_000, interval: 50 }).toEqual([`firewall/${name}`]);
       await expect.poll(async () => (await instances()).includes(address), { timeout: 5000 }).toBe(false);
       await sleep(2000); // the second sweep, and some traffic
@@ -271,8 +271,8 @@ describe.each(['kernel', 'userspace'])('a function that hangs, on the %s datapat
         `firewall/${name} fails probes and takes no more packets from here`,
       );
 
-      await recover();
       const recovered = Date.now();
+      await recover();
       await expect.poll(() => failing(), { timeout: 15_000, interval: 50 }).toEqual([]);
       await expect.poll(() => times.some((time) => time > recovered), { timeout: 15_000 }).toBe(true);
       const backAfter = Math.round((times.find((time) => time > recovered) ?? 0) - recovered);

@@ -46,6 +46,11 @@ describe('service path ids', () => {
     expect(ids(allocate(emptyState(), request, CIDR))).toEqual({ a: 16_777_214, b: 2, z: 1 });
   });
 
+  it('that are remembered, and were reserved for probes since, are given anew', () => {
+    const state = { ...emptyState(), chains: { firewall: { servicePathId: 16_777_215 }, proxy: { servicePathId: 3 } } };
+    expect(ids(allocate(state, chains('firewall', 'proxy'), CIDR))).toEqual({ firewall: 1, proxy: 3 });
+  });
+
   it('move when a manifest names one for another chain', () => {
     const first = allocate(emptyState(), chains('firewall'), CIDR);
     const second = allocate(first.next, { ...chains(), chains: [{ name: 'firewall' }, { name: 'proxy', given: 1 }] }, CIDR);

@@ -232,13 +232,24 @@ export class Prober {
     return true;
   }
 
+  /** Why no answer could come, whatever the instance does; empty where one could. */
+  #impossible({ address, probe }: Aim): string {
+    const { steeringPort, answers } = this.#options;
+    if (probe.port === steeringPort) return `port ${steeringPort} is the steering port, to which no pod may send`;
+    if (!this.#entered.has(answerKey(address.text, probe.port))) return `it is not in sfcprobe (capacity ${answers.raw.capacity})`;
+    return '';
+  }
+
   #ask(entry: Entry, now: number): void {
     const { aim } = entry;
     const { send, steeringPort, log } = this.#options;
     const { address: instance, probe, from } = aim;
-    if (!this.#entered.has(answerKey(instance.text, probe.port))) {
-      entry.trouble = 'it is not in sfcprobe';
-      entry.judgement = { ...entry.judgement, nextAt: now + probe.periodMs };
+    const later = { ...entry.judgement, nextAt: now + probe.periodMs };
+    const impossible = this.#impossible(aim);
+    if (impossible !== '') {
+      if (impossible !== entry.trouble) log.warn({ pod: aim.pod }, `${aim.pod} cannot be probed: ${impossible}`);
+      entry.trouble = impossible;
+      entry.judgement = later;
       return;
     }
     const pod = from[entry.turn++ % from.length] as Address;
@@ -251,7 +262,7 @@ export class Prober {
     const isSent = trouble === '' || UNREACHABLE.includes(trouble);
     if (isSent) this.#counts.sent += 1;
     // Who could not be asked is not judged: that the node refuses its own packets says nothing about the instance.
-    entry.judgement = isSent ? ask(entry.judgement, probe, sequence, now) : { ...entry.judgement, nextAt: now + probe.periodMs };
+    entry.judgement = isSent ? ask(entry.judgement, probe, sequence, now) : later;
   }
 }
 

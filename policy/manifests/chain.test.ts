@@ -105,6 +105,43 @@ describe('a ServiceFunctionChain', () => {
     ]);
   });
 
+  it.each([
+    ['{}', { periodMs: 1000, failureThreshold: 3, successThreshold: 2, port: 7082 }],
+    [
+      '{ periodMilliseconds: 100, failureThreshold: 2, successThreshold: 1, port: 1 }',
+      { periodMs: 100, failureThreshold: 2, successThreshold: 1, port: 1 },
+    ],
+    ['{ periodMilliseconds: 60000, failureThreshold: 100 }', { periodMs: 60_000, failureThreshold: 100, successThreshold: 2, port: 7082 }],
+  ])('has probes: %s', (probe, expected) => {
+    const { world, problems } = read(changed(CHAIN, FUNCTION, `${FUNCTION}      probe: ${probe}\n`).text);
+    expect(problems).toEqual([]);
+    expect(world.chains[0]?.serviceFunctions[0]?.probe).toEqual(expected);
+    expect(chainOf(CHAIN)?.serviceFunctions[0]?.probe).toBeUndefined();
+  });
+
+  it.each([
+    ['periodMilliseconds', '99', 'a period; expected an integer from 100 to 60000'],
+    ['periodMilliseconds', '60001', 'a period; expected an integer from 100 to 60000'],
+    ['failureThreshold', '1', 'a threshold; expected an integer from 2 to 100'],
+    ['successThreshold', '0', 'a threshold; expected an integer from 1 to 100'],
+    ['port', '0', 'a port; expected an integer from 1 to 65535'],
+    ['port', '"7082"', 'a port; expected an integer from 1 to 65535'],
+  ])('has no %s of %s', (field, value, expected) => {
+    expect(read(changed(CHAIN, FUNCTION, `${FUNCTION}      probe: { ${field}: ${value} }\n`).text).problems).toMatchObject([
+      { line: 22, path: `spec.serviceFunctions[0].probe.${field}`, message: `${value} is not ${expected}` },
+    ]);
+  });
+
+  it('asks a function that it leads through twice in one way', () => {
+    const asked = (probe: string) => `${FUNCTION}      probe: ${probe}\n`;
+    const twice = (one: string, other: string) => read(changed(CHAIN, FUNCTIONS, `  serviceFunctions:\n${one}${other}`).text).problems;
+    const [near, far] = ['{ port: 1, failureThreshold: 2 }', '{ failureThreshold: 2, port: 1 }'];
+    expect(twice(asked(near), asked(far))).toEqual([]);
+    for (const other of [FUNCTION, asked('{}'), asked('{ port: 1 }')])
+      expect(twice(asked(near), other)).toMatchObject([{ path: 'spec.serviceFunctions[1].name' }]);
+    expect(twice(FUNCTION, asked('{}'))).toMatchObject([{ path: 'spec.serviceFunctions[1].name' }]);
+  });
+
   it('reads labels that stand directly under podSelector, and warns', () => {
     const bare = changed(CHAIN, 'podSelector:\n        matchLabels:\n          app: firewall', 'podSelector:\n        app: firewall');
     const { world, problems } = read(bare.text);
