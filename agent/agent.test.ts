@@ -137,7 +137,7 @@ function cluster(store: MapStore = createMemoryStore()) {
     },
   };
   let world: World = EMPTY_WORLD;
-  const start = (replaced: Partial<{ allocations: Allocations }> = {}) => {
+  const start = (replaced: Partial<{ allocations: Allocations; sendIp: (packet: Uint8Array) => string }> = {}) => {
     const agent = new Agent({
       version: '0.0.0',
       node: 'node-one',
@@ -151,6 +151,8 @@ function cluster(store: MapStore = createMemoryStore()) {
       allocations,
       reader: { read: () => ({ world, problems: [], documents: 9, locate: (problem) => problem }) },
       log,
+      sendIp: () => '',
+      nodeAddress: () => undefined,
       timeouts: { established: 21_600, halfOpen: 60, closed: 10, udp: 60 },
       clock: { wall: () => new Date(0), monotonic: () => performance.now(), flows: () => Number(process.hrtime.bigint()) },
       ...replaced,
@@ -298,6 +300,53 @@ describe('the agent', () => {
       'firewall/firewall at (1, 1): no pod matches: packets that need one are refused (TCP by RST, others by ICMP administratively prohibited)',
       'firewall/firewall at (1, 1): has an instance again',
     ]);
+  });
+
+  it('takes an instance that fails probes out of the tables, says which, why and since when, and puts it back', async () => {
+    const { start, tell, maps, logged } = cluster();
+    const hung = new Set<string>();
+    const asked = new Set<string>();
+    // As the datapath would, when the probe has come back: the sequence number are the last four bytes.
+    const sendIp = (packet: Uint8Array) => {
+      const instance = packet.subarray(16, 20).join('.');
+      asked.add(instance);
+      const key = { address: address(instance).bytes, family: 1, port: 7082 };
+      if (!hung.has(instance)) maps.sfcprobe.set(key, { answered: 1, sequence: Buffer.from(packet).readUInt32BE(packet.length - 4) });
+      return '';
+    };
+    const agent = start({ sendIp });
+    const probe = { periodMs: 100, failureThreshold: 2, successThreshold: 1, port: 7082 };
+    const described = chain('firewall');
+    const probed = { ...described, serviceFunctions: described.serviceFunctions.map((one) => ({ ...one, probe })) };
+    tell(agent, { ...walkthrough, chains: [probed, chain('proxy')] });
+    const instances = () => agent.chains()[0]?.serviceFunctions[0]?.instances;
+    await eventually(() => expect(instances()?.map((one) => one.probe.result)).toEqual(['passes', 'passes', 'pending']));
+    expect(asked).toEqual(new Set(['10.1.0.20', '10.2.0.20']));
+    expect(instances()?.[2]?.probe).toEqual({ result: 'pending', since: '', detail: 'the pod is not ready' });
+    expect(agent.chains()[1]?.serviceFunctions[0]?.instances[0]?.probe.result).toBe('off');
+
+    hung.add('10.2.0.20');
+    const detail = '2 probes in a row to UDP port 7082 did not come back';
+    const failing = { pod: 'firewall/firewall-1', address: '10.2.0.20', since: new Date(0).toISOString(), detail };
+    await eventually(() => expect(agent.status().probes).toMatchObject({ instances: 2, failing: [failing] }));
+    await eventually(() => expect(instances()?.map(({ newFlows }) => newFlows)).toEqual(['yes', 'fails probes', 'not ready']));
+    expect(instances()?.[1]).toMatchObject({ ready: true, probe: { result: 'fails', since: failing.since, detail } });
+    expect(agent.chains()[0]?.conditions[2]).toMatchObject({ status: 'True', message: '1 of 3 instances ready (1 fails probes)' });
+    const takers = () => {
+      const { backend_base, backend_slots } = maps.sfcpath.get({ path: 257 }) ?? { backend_base: 0, backend_slots: 0 };
+      const slots = Array.from({ length: backend_slots }, (_, slot) => maps.sfcbackend.get({ slot: backend_base + slot }));
+      return [...new Set(slots.map((slot) => slot?.address.subarray(0, 4).join('.')))].sort();
+    };
+    expect(takers()).toEqual(['10.1.0.20']);
+    expect(logged).toContain(`firewall/firewall-1 fails probes and takes no more packets from here: ${detail}`);
+
+    hung.add('10.1.0.20');
+    await eventually(() => expect(agent.chains()[0]?.conditions[2]).toMatchObject({ status: 'False', reason: 'NoReadyInstance' }));
+    expect(takers()).toEqual([]);
+    hung.clear();
+    await eventually(() => expect(instances()?.map(({ newFlows }) => newFlows)).toEqual(['yes', 'yes', 'not ready']));
+    expect(takers()).toEqual(['10.1.0.20', '10.2.0.20']);
+    expect(agent.status().probes.failing).toEqual([]);
   });
 
   it('sees clients in the flows that they have open', async () => {

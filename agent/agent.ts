@@ -11,9 +11,9 @@
 
 import type { AttachedInterface, Datapath } from '../datapath/index.js';
 import { type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
-import { compileNode, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
+import { type Address, compileNode, type FailsProbes, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
 import type { Allocation, Allocations } from './allocation/index.js';
-import { chainViews, endpointViews, selectorViews, serviceViews } from './chain-views.js';
+import { chainViews, endpointViews, probesView, selectorViews, serviceViews } from './chain-views.js';
 import type { Discovery } from './discovery/index.js';
 import { knownEndpoints, type Tracked, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
 import { FlowCollector, type FlowTimeouts } from './flows/index.js';
@@ -21,6 +21,7 @@ import { allocationLookup, allocationRequest } from './intent.js';
 import type { Log } from './log.js';
 import { counterViews, entryViews, mapViews } from './map-views.js';
 import { Outages, outageProblem } from './outages.js';
+import { aimKey, aimsOf, Prober } from './probes/index.js';
 import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
 import { RoundLog } from './round-log.js';
 import { type Rounds, startRounds } from './rounds.js';
@@ -61,6 +62,10 @@ export interface AgentOptions {
   readonly reader: ManifestReader;
   readonly log: Log;
   readonly timeouts: FlowTimeouts;
+  /** For probes: sends an IP packet, headers included; the name of an errno where it could not, else empty. */
+  readonly sendIp: (packet: Uint8Array, destination: Address) => string;
+  /** An address of the node itself. */
+  readonly nodeAddress: (family: Address['family']) => Address | undefined;
   /** `monotonic` in ms since any moment, `flows` the nanoseconds of CLOCK_MONOTONIC that flows are stamped with. */
   readonly clock: { readonly wall: () => Date; readonly monotonic: () => number; readonly flows: () => number };
 }
@@ -73,6 +78,7 @@ export class Agent implements AgentView {
   readonly #rounds: Rounds;
   readonly #interval: NodeJS.Timeout;
   readonly #collector: FlowCollector;
+  readonly #prober: Prober;
   readonly #startedAt: string;
   readonly #said: RoundLog;
   readonly #outages: Outages;
@@ -102,6 +108,15 @@ export class Agent implements AgentView {
       (error) => options.log.error({ err: error }, 'a round crashed'),
     );
     this.#interval = setInterval(() => this.#rounds.wish('interval'), options.intervalMs);
+    this.#prober = new Prober({
+      answers: this.#maps.sfcprobe,
+      send: options.sendIp,
+      nodeAddress: options.nodeAddress,
+      steeringPort: options.port,
+      clock: options.clock,
+      log: options.log,
+      onChange: () => this.#rounds.wish('probes'),
+    });
     this.#collector = new FlowCollector({
       flows: options.datapath.store.raw('sfcflow'),
       timeouts: options.timeouts,
@@ -131,6 +146,7 @@ export class Agent implements AgentView {
   /** Ends the loop after the running round. The datapath is the caller's to close. */
   async close(): Promise<void> {
     clearInterval(this.#interval);
+    this.#prober.close();
     await this.#rounds.close();
     await this.#collector.close();
   }
@@ -217,7 +233,9 @@ export class Agent implements AgentView {
     const lookup = allocationLookup(world, allocation);
     const found = endpoints.filter(({ id }) => id !== 0);
     const ids = new Map(found.map(({ pod, id }) => [pod, id]));
-    const compiled = compileNode({ world, node, endpoints: ids, allocations: lookup.allocations });
+    const failing = new Set([...this.#prober.probed()].flatMap(([key, { fails }]) => (fails ? [key] : [])));
+    const failsProbes: FailsProbes = (address, probe) => failing.has(aimKey(address, probe));
+    const compiled = compileNode({ world, node, endpoints: ids, allocations: lookup.allocations, failsProbes });
     const addresses = new Map(local.map((pod) => [podKey(pod), pod.addresses]));
     const located = found.map(({ pod, id, ifindex, mtu }) => ({ id, ifindex, mtu, addresses: addresses.get(pod) ?? [] }));
     const target = buildTarget(compiled, located, this.#layer);
@@ -226,8 +244,15 @@ export class Agent implements AgentView {
     const result = this.#reconciler.reconcile(target);
     if (result.changes > 0) this.#options.datapath.policyChanged();
     const attachErrors = this.#attach(found, before);
+    const attached = located.filter(({ ifindex }) => this.#methods.has(ifindex)).sort((one, other) => one.id - other.id);
+    this.#prober.aim(
+      aimsOf(
+        compiled.paths,
+        attached.flatMap(({ addresses }) => addresses),
+      ),
+    );
     const problems = [...this.#source.problems, ...[...lookup.problems, ...compiled.problems].map(this.#source.locate)];
-    this.#state = { world, allocation, compiled, problems, endpoints, attachErrors, target, result };
+    this.#state = { world, allocation, compiled, failsProbes, problems, endpoints, attachErrors, target, result };
     return result;
   }
 
@@ -310,6 +335,7 @@ export class Agent implements AgentView {
       sizes: this.#sizes.current,
       outages: this.#outages.current,
       flows: this.#collector.collected,
+      probes: probesView(this.#prober.probed(), this.#prober.counts),
       maps: this.maps(counters.length),
       counters,
     };
@@ -330,7 +356,7 @@ export class Agent implements AgentView {
   }
 
   chains(): readonly ChainView[] {
-    return this.#state === undefined ? [] : chainViews(this.#state, this.#reconciler.observed, this.#options.node);
+    return this.#state === undefined ? [] : chainViews(this.#state, this.#reconciler.observed, this.#options.node, this.#prober.probed());
   }
 
   selectors(): readonly SelectorView[] {

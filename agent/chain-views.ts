@@ -9,6 +9,8 @@ import {
   isReady,
   MANAGED_BY,
   MANAGED_BY_LABEL,
+  outerAddress,
+  type Pod,
   placeInstances,
   podKey,
   SERVICE_PORT,
@@ -19,9 +21,21 @@ import {
 } from '../policy/index.js';
 import { serviceKey } from './intent.js';
 import { lackOf } from './outages.js';
+import { aimKey, failure, type ProbeCounts, type Probed } from './probes/index.js';
 import { type Observed, pathNumber, sameSelection } from './reconciler/index.js';
 import type { RoundState } from './state.js';
-import type { ChainView, ConditionView, EndpointView, SelectorView, ServiceFunctionView, ServiceView } from './view.js';
+import type {
+  ChainView,
+  ConditionView,
+  EndpointView,
+  FailingView,
+  InstanceView,
+  ProbeView,
+  SelectorView,
+  ServiceFunctionView,
+  ServiceView,
+  StatusView,
+} from './view.js';
 
 const condition = (type: string, ok: boolean, reason: string, message: string): ConditionView => ({
   type,
@@ -46,9 +60,33 @@ function acceptance(state: RoundState, resource: string): ConditionView {
 }
 
 const placementOf = (state: RoundState, chain: Chain, serviceFunction: ServiceFunction, node: string) =>
-  placeInstances(state.world, chain, serviceFunction, functionPods(state.world, serviceFunction), node);
+  placeInstances(state.world, chain, serviceFunction, functionPods(state.world, serviceFunction), node, state.failsProbes);
 
-function functionViews(state: RoundState, chain: Chain, node: string): ServiceFunctionView[] {
+/** Instances that are asked, by `aimKey`. */
+type ProbedBy = ReadonlyMap<string, Probed>;
+
+function probeView({ probe }: ServiceFunction, pod: Pod, probed: ProbedBy): ProbeView {
+  if (probe === undefined) return { result: 'off', since: '', detail: '' };
+  const found = probed.get(aimKey(outerAddress(pod), probe));
+  if (found === undefined) {
+    const detail = isReady(pod) ? 'this node has no other pod to ask from' : 'the pod is not ready';
+    return { result: 'pending', since: '', detail };
+  }
+  const { since, trouble } = found;
+  if (found.fails) return { result: 'fails', since, detail: failure(found) };
+  return { result: found.judged ? 'passes' : 'pending', since, detail: trouble };
+}
+
+/** Probes at a glance. */
+export function probesView(probed: ProbedBy, counts: ProbeCounts): StatusView['probes'] {
+  const failing = [...probed.values()].flatMap((one): FailingView[] => {
+    const { pod, address } = one.aim;
+    return one.fails ? [{ pod, address: address.text, since: one.since, detail: failure(one) }] : [];
+  });
+  return { instances: probed.size, failing, ...counts };
+}
+
+function functionViews(state: RoundState, chain: Chain, node: string, probed: ProbedBy): ServiceFunctionView[] {
   const spi = state.allocation.servicePathIds.get(chain.name) ?? 0;
   return chain.serviceFunctions.map((serviceFunction, position) => {
     const key = serviceKey(chain, serviceFunction);
@@ -65,6 +103,7 @@ function functionViews(state: RoundState, chain: Chain, node: string): ServiceFu
         ready: isReady(pod),
         weight,
         newFlows,
+        probe: probeView(serviceFunction, pod, probed),
       })),
     };
   });
@@ -84,6 +123,9 @@ function chainProgrammed(state: RoundState, observed: Observed, chain: string): 
   return condition('Programmed', true, 'Programmed', '');
 }
 
+/** One that fails probes is as one that is not ready. */
+const isUsable = ({ ready, newFlows }: InstanceView) => ready && newFlows !== 'fails probes';
+
 function readiness(functions: readonly ServiceFunctionView[], failurePolicy: FailurePolicy): ConditionView {
   const lacks = functions.flatMap((one) => {
     const lack = lackOf(one, failurePolicy);
@@ -94,7 +136,9 @@ function readiness(functions: readonly ServiceFunctionView[], failurePolicy: Fai
     return condition('Ready', false, lacks[0].reason, message);
   }
   const words = functions.map(({ name, instances }) => {
-    const count = `${instances.filter(({ ready }) => ready).length} of ${instances.length} instances ready`;
+    const failing = instances.filter(({ newFlows }) => newFlows === 'fails probes').length;
+    const but = failing === 0 ? '' : ` (${failing} ${failing === 1 ? 'fails' : 'fail'} probes)`;
+    const count = `${instances.filter(isUsable).length} of ${instances.length} instances ready${but}`;
     return functions.length === 1 ? count : `${name}: ${count}`;
   });
   return condition('Ready', true, 'InstancesReady', words.join(', '));
@@ -110,9 +154,9 @@ function nearness(state: RoundState, chain: Chain, node: string): ConditionView[
   return [condition('Near', far.length === 0, far.length === 0 ? 'InstancesNear' : 'NoInstanceNear', message)];
 }
 
-export function chainViews(state: RoundState, observed: Observed, node: string): ChainView[] {
+export function chainViews(state: RoundState, observed: Observed, node: string, probed: ProbedBy): ChainView[] {
   return state.world.chains.map((chain) => {
-    const serviceFunctions = functionViews(state, chain, node);
+    const serviceFunctions = functionViews(state, chain, node, probed);
     const conditions = [
       acceptance(state, `ServiceFunctionChain/${chain.name}`),
       chainProgrammed(state, observed, chain.name),
@@ -207,7 +251,7 @@ export function endpointViews(state: RoundState, methods: ReadonlyMap<number, st
 
 export function serviceViews(state: RoundState, node: string): ServiceView[] {
   return state.world.chains.flatMap((chain) =>
-    functionViews(state, chain, node).map(({ namespace, serviceName, serviceAddress }) => ({
+    functionViews(state, chain, node, new Map()).map(({ namespace, serviceName, serviceAddress }) => ({
       namespace,
       name: serviceName,
       clusterIP: serviceAddress,

@@ -8,12 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { destination, type Logger, pino } from 'pino';
 import { stringify } from 'yaml';
 import { startApi } from '../api/index.js';
+import { openRawIp } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { Agent } from './agent.js';
 import { fileAllocations, type LockFile, tryLock } from './allocation/index.js';
 import { type CommandLine, parseCommandLine, resolveSettings, type Settings } from './config/index.js';
 import { openDatapath, removeEverything } from './datapath/index.js';
 import { hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
+import { nodeAddress } from './probes/index.js';
 import { manifestReader, watchDirectory } from './sources/index.js';
 
 /** sysexits.h EX_SOFTWARE: an error that no code names. */
@@ -52,6 +54,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
   const { datapath, chosen } = openDatapath(settings, root, log);
   const ofKind = datapath.kind === 'kernel' ? { adopted: datapath.adopted, pinDir: settings.pinDir } : {};
   log.info({ datapath: datapath.kind, chosen, ...ofKind }, 'datapath open');
+  const rawIp = openRawIp();
   const agent = new Agent({
     version,
     node: settings.nodeName,
@@ -65,6 +68,8 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     allocations: fileAllocations(settings.allocations, settings.serviceCidr),
     reader: manifestReader(),
     timeouts: settings.timeouts,
+    sendIp: (packet, destination) => rawIp.send(packet, destination),
+    nodeAddress,
     log,
     clock: { wall: () => new Date(), monotonic: () => performance.now(), flows: () => Number(process.hrtime.bigint()) },
   });
@@ -96,6 +101,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
   monitor.stop();
   await source.close();
   await agent.close();
+  rawIp.close();
   await api.close();
   datapath.close();
 }

@@ -19,8 +19,11 @@ export function lackOf({ instances }: ServiceFunctionView, failurePolicy: Failur
   const pods = instances.length;
   const ready = instances.filter((instance) => instance.ready).length;
   const match = pods === 1 ? '1 pod matches' : `${pods} pods match`;
-  const why = pods === 0 ? 'no pod matches' : ready === 0 ? `${match}, none is ready` : `${match}, ${ready} ready, all of weight 0`;
-  const reason = ready === 0 ? 'NoReadyInstance' : 'NoInstanceTakesFlows';
+  const failing = instances.filter(({ newFlows }) => newFlows === 'fails probes').length;
+  const none = failing === 0 ? 'none is ready' : `${ready} ready, ${failing === ready ? 'all' : failing} of which fail probes`;
+  const isClosed = ready > failing;
+  const why = pods === 0 ? 'no pod matches' : isClosed ? `${match}, ${ready - failing} ready, all of weight 0` : `${match}, ${none}`;
+  const reason = isClosed ? 'NoInstanceTakesFlows' : 'NoReadyInstance';
   return { pods, ready, reason, message: `${why}: ${CONSEQUENCE[failurePolicy]}` };
 }
 

@@ -1,6 +1,6 @@
 /** What the agent knows at one moment; views are made from it, and from nothing else but the maps. */
 
-import type { Compiled, Problem, World } from '../policy/index.js';
+import type { Compiled, FailsProbes, Problem, World } from '../policy/index.js';
 import type { Allocation } from './allocation/index.js';
 import type { TrackedEndpoint } from './endpoints.js';
 import type { ReconcileResult, Target } from './reconciler/index.js';
@@ -10,6 +10,8 @@ export interface RoundState {
   readonly world: World;
   readonly allocation: Allocation;
   readonly compiled: Compiled;
+  /** As it was compiled. */
+  readonly failsProbes: FailsProbes;
   /** Of parsing, allocating and compiling. */
   readonly problems: readonly Problem[];
   readonly endpoints: readonly TrackedEndpoint[];

@@ -16,6 +16,24 @@ export interface ConditionView {
   readonly message: string;
 }
 
+/** What a node's probes through an instance say. */
+export interface ProbeView {
+  /** `off`: the function has no probe. `pending`: not judged yet, or it cannot be asked from here. */
+  readonly result: 'off' | 'pending' | 'passes' | 'fails';
+  /** Since when it is so; empty where nothing has been asked. */
+  readonly since: string;
+  /** Why it fails, or cannot be asked; else empty. */
+  readonly detail: string;
+}
+
+/** An instance that fails probes. */
+export interface FailingView {
+  readonly pod: string;
+  readonly address: string;
+  readonly since: string;
+  readonly detail: string;
+}
+
 export interface InstanceView {
   readonly pod: string;
   readonly address: string;
@@ -25,6 +43,7 @@ export interface InstanceView {
   readonly weight: number;
   /** Does it take new flows from this node: `yes`, or why not. */
   readonly newFlows: NewFlows;
+  readonly probe: ProbeView;
 }
 
 export interface ServiceFunctionView {
@@ -120,7 +139,7 @@ export interface ServiceView {
 
 export interface CounterView {
   readonly reason: string;
-  readonly class: 'forwarded' | 'passed' | 'dropped';
+  readonly class: 'forwarded' | 'passed' | 'consumed' | 'dropped';
   readonly direction: 'from-pod' | 'to-pod';
   readonly packets: number;
   readonly bytes: number;
@@ -175,6 +194,14 @@ export interface StatusView {
     readonly walked: number;
     /** Idle flows forgotten since the agent's start. */
     readonly expired: number;
+  };
+  readonly probes: {
+    /** Instances that this node asks. */
+    readonly instances: number;
+    readonly failing: readonly FailingView[];
+    /** Probes since the agent's start. */
+    readonly sent: number;
+    readonly unanswered: number;
   };
   readonly maps: readonly MapView[];
   readonly counters: readonly CounterView[];

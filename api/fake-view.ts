@@ -93,6 +93,11 @@ export function affinityEntry(client: readonly number[], backend: readonly numbe
   return entry('sfcaffinity', key, { last_seen: 5_000_000_000, backend: mapAddress(...backend), backend_family: FAMILY.ipv4 });
 }
 
+/** Of the firewall, a probe of which came back at 5 s of the monotonic clock. */
+export function probeEntry(address: readonly number[], port = 7082, answered = 5_000_000_000): MapEntryView {
+  return entry('sfcprobe', { address: mapAddress(...address), family: FAMILY.ipv4, port }, { answered, sequence: 4_000_000_001 });
+}
+
 const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
   sfcselect: [selectEntry(3783, 17, 0, [0, 0, 0, 0], 0), selectEntry(3783, 6, 0, [10, 0, 2, 12], 32)],
   sfcpath: [pathEntry(0x201, [10, 96, 7, 2]), pathEntry(0x101, [10, 4, 10, 124])],
@@ -120,8 +125,11 @@ const ENTRIES: Readonly<Partial<Record<MapName, readonly MapEntryView[]>>> = {
       { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates, ifindex: 0 },
     ),
   ],
+  sfcprobe: [probeEntry([10, 244, 2, 3])],
   metrics: [entry('metrics', { slot: 2 }, { packets: 12, bytes: 3400 }), entry('metrics', { slot: 66 }, { packets: 3, bytes: 180 })],
 };
+
+const NOT_ASKED = { result: 'off', since: '', detail: '' } as const;
 
 const firewall: ChainView = {
   name: 'firewall',
@@ -135,8 +143,16 @@ const firewall: ChainView = {
       serviceAddress: '10.4.10.124',
       path: '(1, 1)',
       instances: [
-        { pod: 'security/firewall-1', address: '10.244.2.3', node: 'node2', ready: true, weight: 100, newFlows: 'yes' },
-        { pod: 'security/firewall-2', address: '10.244.3.3', node: 'node3', ready: false, weight: 10, newFlows: 'not ready' },
+        { pod: 'security/firewall-1', address: '10.244.2.3', node: 'node2', ready: true, weight: 100, newFlows: 'yes', probe: NOT_ASKED },
+        {
+          pod: 'security/firewall-2',
+          address: '10.244.3.3',
+          node: 'node3',
+          ready: false,
+          weight: 10,
+          newFlows: 'not ready',
+          probe: NOT_ASKED,
+        },
       ],
     },
   ],
@@ -236,6 +252,7 @@ const STATUS: StatusView = {
     },
   ],
   flows: { walked: 40, expired: 7 },
+  probes: { instances: 0, failing: [], sent: 0, unanswered: 0 },
   maps: MAP_VIEWS,
   counters: [
     { reason: 'steered-source', class: 'forwarded', direction: 'from-pod', packets: 12, bytes: 3400, doc: 'selected packet of a source' },

@@ -12,6 +12,7 @@ import type {
   EndpointView,
   MapView,
   OutageView,
+  ProbeView,
   ProblemView,
   SelectorView,
   ServiceFunctionView,
@@ -68,6 +69,12 @@ const conditionSchema = named<ConditionView>('Condition')({
   message: Type.String(),
 });
 
+const probeSchema = named<ProbeView>('Probe')({
+  result: words(['off', 'pending', 'passes', 'fails'], 'does it pass packets on, asked from this node'),
+  since: text('since when; empty where nothing has been asked'),
+  detail: text('why it fails, or cannot be asked; else empty'),
+});
+
 const serviceFunctionSchema = named<ServiceFunctionView>('ServiceFunction')({
   name: Type.String(),
   namespace: Type.String(),
@@ -82,7 +89,8 @@ const serviceFunctionSchema = named<ServiceFunctionView>('ServiceFunction')({
         node: Type.String(),
         ready: Type.Boolean(),
         weight: count('0..100: its share of the new flows, in proportion to the others'),
-        newFlows: words(['yes', 'not ready', 'weight 0', 'others are nearer'], 'does it take new flows from this node'),
+        newFlows: words(['yes', 'not ready', 'fails probes', 'weight 0', 'others are nearer'], 'does it take new flows from this node'),
+        probe: probeSchema,
       },
       { additionalProperties: false, description: 'a pod of the function, whatever its node' },
     ),
@@ -163,7 +171,7 @@ export const conflictSchema = named<ReturnType<AgentView['conflicts']>[number]>(
 
 const counterSchema = named<CounterView>('Counter')({
   reason: Type.String(),
-  class: words(['forwarded', 'passed', 'dropped']),
+  class: words(['forwarded', 'passed', 'consumed', 'dropped']),
   direction: words(['from-pod', 'to-pod']),
   packets: count('since the maps were made'),
   bytes: count('since the maps were made'),
@@ -215,6 +223,17 @@ export const statusSchema = named<StatusView>('Status')({
   flows: Type.Object({
     walked: count('entries of sfcflow that were looked through last'),
     expired: count("idle flows forgotten since the agent's start"),
+  }),
+  probes: Type.Object({
+    instances: count('instances that this node asks'),
+    failing: Type.Array(
+      Type.Object(
+        { pod: Type.String(), address: Type.String(), since: Type.String(), detail: text('why') },
+        { additionalProperties: false },
+      ),
+    ),
+    sent: count("since the agent's start"),
+    unanswered: count("since the agent's start"),
   }),
   maps: Type.Array(mapSchema),
   counters: Type.Array(counterSchema, { description: 'those that have counted something' }),

@@ -11,6 +11,7 @@ import {
   PROBLEM,
   pathEntry,
   portsEntry,
+  probeEntry,
   selectEntry,
 } from '../api/fake-view.js';
 import { MAP_NAMES } from '../maps/index.js';
@@ -156,6 +157,16 @@ PORTS                                       RANGE FROM
     );
   });
 
+  it('of probes tell who has answered, and when', async () => {
+    await serve({ entries: () => [probeEntry([10, 244, 10, 3], 7083, 0), probeEntry([10, 244, 2, 3])] });
+    expect(await printed('bpf sfcprobe list')).toBe(
+      `INSTANCE     PORT  SEQUENCE    ANSWERED
+10.244.2.3   7082  4000000001  12s ago
+10.244.10.3  7083  4000000001  never
+`,
+    );
+  });
+
   it('each have a listing, empty ones their head', async () => {
     await serve();
     for (const map of MAP_NAMES) expect((await printed(`bpf ${map} list`)).split('\n')[0]).toMatch(/^[A-Z0-9][A-Z0-9 ]*$/);
@@ -213,6 +224,16 @@ describe('status', () => {
     expect(out).toContain('no packet has been counted yet');
   });
 
+  it('names the instances that fail probes, where there are probes', async () => {
+    const status = fakeView().status();
+    const since = '2026-01-02T03:04:05.000Z';
+    const failing = [{ pod: 'security/firewall-1', address: '10.244.2.3', since, detail: '3 probes did not come back' }];
+    await serve({ status: () => ({ ...status, probes: { instances: 2, failing, sent: 40, unanswered: 3 } }) });
+    expect(await printed('status')).toContain(
+      `probes     2 instances asked, 3 of 40 probes unanswered\n           security/firewall-1 (10.244.2.3) fails since ${since}: 3 probes did not come back\n`,
+    );
+  });
+
   it('is the bare view as JSON and YAML', async () => {
     await serve();
     expect(JSON.parse(await printed('status -o json'))).toEqual(fakeView().status());
@@ -260,6 +281,28 @@ describe('get', () => {
     );
     expect(out).toMatch(/^Ready +True +InstancesReady +1 of 2 instances ready$/m);
     expect(await printed('get selector vpn-to-firewall')).toMatch(/^vpn\/gateway$/m);
+  });
+
+  it('shows with each instance what probes say, where it is asked', async () => {
+    const [chain] = fakeView().chains();
+    const [first, second] = chain?.serviceFunctions[0]?.instances ?? [];
+    if (chain === undefined || first === undefined || second === undefined) throw new Error('the view has a chain of two instances');
+    const since = '2026-01-02T03:04:05.000Z';
+    const instances = [
+      { ...first, newFlows: 'fails probes' as const, probe: { result: 'fails' as const, since, detail: 'it is silent' } },
+      { ...second, probe: { result: 'passes' as const, since, detail: '' } },
+    ];
+    await serve({ chains: () => [{ ...chain, serviceFunctions: chain.serviceFunctions.map((one) => ({ ...one, instances })) }] });
+    const out = await printed('get chain firewall', { isTTY: true });
+    expect(out).toMatch(/ NEW FLOWS +PROBES\n/);
+    expect(out).toMatch(new RegExp(`\u001b\\[31m.* yes +100 +fails probes +fails since ${since}: it is silent`));
+    expect(out).toMatch(new RegExp(` not ready +passes since ${since}`));
+    expect(
+      await node
+        .end()
+        .then(() => serve())
+        .then(() => printed('get chain firewall')),
+    ).not.toContain('PROBES');
   });
 
   it('prints one resource as kubectl would, and several as a List', async () => {

@@ -87,7 +87,7 @@ const reason = (entry: MapEntryView) => REASONS.find(({ number: reasonNumber }) 
 const yesNo = (yes: boolean) => (yes ? 'yes' : 'no');
 
 /** @param now nanoseconds of the monotonic clock */
-const ago = (now: number, entry: MapEntryView) => `${formatDuration((now - number(entry, 'last_seen')) / 1e9)} ago`;
+const ago = (now: number, entry: MapEntryView, name = 'last_seen') => `${formatDuration((now - number(entry, name)) / 1e9)} ago`;
 
 const FAILURE_POLICIES = new Map<number, string>(Object.entries(FAILURE_POLICY).map(([name, value]) => [value, name]));
 const failurePolicy: Column<MapEntryView> = {
@@ -190,6 +190,15 @@ function listings(entries: readonly MapEntryView[], now: number): Readonly<Parti
         { title: 'COMES BY', value: (entry) => (number(entry, 'ifindex') === 0 ? '' : `interface ${text(entry, 'ifindex')}`) },
       ],
       order: [(entry) => number(entry, 'family'), (entry) => text(entry, 'address'), (entry) => number(entry, 'prefix_len')],
+    },
+    sfcprobe: {
+      columns: [
+        field('INSTANCE', 'address'),
+        label('PORT', 'port'),
+        label('SEQUENCE', 'sequence'),
+        { title: 'ANSWERED', value: (entry) => (number(entry, 'answered') === 0 ? 'never' : ago(now, entry, 'answered')) },
+      ],
+      order: [(entry) => text(entry, 'address'), (entry) => number(entry, 'port')],
     },
     metrics: {
       columns: [

@@ -49,6 +49,20 @@ const INSTANCE_COLUMNS: readonly Column<InstanceRow>[] = [
   { title: 'NEW FLOWS', value: ({ instance }) => instance?.newFlows ?? '' },
 ];
 
+const PROBE_COLUMN: Column<InstanceRow> = { title: 'PROBES', value: ({ instance }) => probes(instance) };
+
+/** `passes since 2026-01-02T03:04:05.000Z`, and why where that has to be said. */
+function probes(instance: InstanceRow['instance']): string {
+  if (instance === undefined || instance.probe.result === 'off') return '';
+  const { result, since, detail } = instance.probe;
+  return `${result}${since === '' ? '' : ` since ${since}`}${detail === '' ? '' : `: ${detail}`}`;
+}
+
+/** The column of probes is there where anybody is asked. */
+function instanceColumns(rows: readonly InstanceRow[]): readonly Column<InstanceRow>[] {
+  return rows.some((row) => probes(row.instance) !== '') ? [...INSTANCE_COLUMNS, PROBE_COLUMN] : INSTANCE_COLUMNS;
+}
+
 function instanceRows(serviceFunctions: readonly ServiceFunctionView[]): InstanceRow[] {
   return serviceFunctions.flatMap((serviceFunction): InstanceRow[] =>
     serviceFunction.instances.length === 0
@@ -83,8 +97,9 @@ export const chains: Kind<ChainView> = {
     ),
   *details({ serviceFunctions, conditions }, paint) {
     yield '';
-    yield* tableLines(INSTANCE_COLUMNS, instanceRows(serviceFunctions), (line, { instance }) =>
-      instance?.ready === true ? line : paint.bad(line),
+    const rows = instanceRows(serviceFunctions);
+    yield* tableLines(instanceColumns(rows), rows, (line, { instance }) =>
+      instance?.ready === true && instance.probe.result !== 'fails' ? line : paint.bad(line),
     );
     yield* conditionLines(conditions);
   },

@@ -37,7 +37,7 @@ const COUNTER_COLUMNS: readonly Column<CounterView>[] = [
 
 /** @param now milliseconds since 1970 */
 export function* statusLines(status: StatusView, now: number, paint: Paint): Generator<string> {
-  const { datapath, source, reconcile, counts } = status;
+  const { datapath, source, reconcile, counts, probes } = status;
   const since = (time: string) => formatDuration((now - Date.parse(time)) / 1000);
   const ago = (time: string) => (time === '' ? 'never' : `${since(time)} ago`);
   const line = (name: string, value: string) => `${name.padEnd(11)}${value}`;
@@ -68,6 +68,12 @@ export function* statusLines(status: StatusView, now: number, paint: Paint): Gen
   for (const { message, hint } of status.sizes) {
     yield line('sizes', paint.bad(printable(message)));
     yield line('', paint.faint(printable(hint)));
+  }
+  if (probes.instances > 0) {
+    const figures = `${plural(probes.instances, 'instance')} asked, ${probes.unanswered} of ${plural(probes.sent, 'probe')} unanswered`;
+    yield line('probes', figures);
+    for (const { pod, address, since: begin, detail } of probes.failing)
+      yield line('', paint.bad(printable(`${pod} (${address}) fails since ${begin}: ${detail}`)));
   }
   if (counts.problems > 0) yield line('problems', paint.bad(`${counts.problems} (sfc get problems)`));
   if (counts.conflicts > 0) yield line('conflicts', paint.bad(`${counts.conflicts} (sfc get conflicts)`));

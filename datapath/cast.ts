@@ -294,7 +294,15 @@ export abstract class Stage {
     clearMap(this.maps.sfcports);
     clearMap(this.maps.sfcpath);
     clearMap(this.maps.endpoint);
+    clearMap(this.maps.sfcprobe);
     this.policyChanged();
+  }
+
+  /** The agent has begun to probe an instance by this port, at the address of a family. */
+  probes(name: Name, port: number, version: Version = 4): this {
+    const { bytes, family } = addressOf(addressFor(name, version));
+    this.maps.sfcprobe.set({ address: bytes, family, port }, { answered: 0, sequence: 0 });
+    return this;
   }
 
   /** Another pod's turn, as it was put on stage before; none if it was not. What is returned stays that pod, whoever's turn comes meanwhile. */

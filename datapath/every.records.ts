@@ -9,6 +9,7 @@ import { familyRecords } from './families.records.js';
 import { fragmentRecords } from './fragments.records.js';
 import { icmpRecords } from './icmp.records.js';
 import { ingressRecords } from './ingress.records.js';
+import { probeRecords } from './probes.records.js';
 import { replyRecords } from './reply.records.js';
 import { resetRecords } from './reset.records.js';
 import { selectionRecords } from './selection.records.js';
@@ -31,6 +32,7 @@ const RECORDS: Readonly<Record<string, (open: () => Stage) => void>> = {
   fragments: fragmentRecords,
   icmp: icmpRecords,
   trust: trustRecords,
+  probes: probeRecords,
 };
 
 /** Verdicts that no packet on a stage meets, and why. */

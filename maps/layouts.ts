@@ -179,6 +179,12 @@ export const PEER_FLAG = {
   decapsulates: 2,
 } as const;
 
+/**
+ * Probes through functions: the path that they travel on, which no chain can have (the highest SPI of 24 bits), and the
+ * word with which their payload begins; behind it stands the sequence number, 32 bits, big-endian as well.
+ */
+export const PROBE = { spi: 0xffffff, magic: 0x73666370 } as const;
+
 const selectKey = layout('sfcselect_key', 4, [
   ['prefix_len', 'u32', 'bits that count, from `endpoint` on (64 + the CIDR prefix length)'],
   ['endpoint', 'u16', 'endpoint id'],
@@ -350,6 +356,19 @@ const peerValue = layout('peer_value', 4, [
   ['ifindex', 'u32', 'of a pod of this node: host side of its interface, by which its packets come; 0 = elsewhere'],
 ]);
 
+const probeKey = layout('sfcprobe_key', 4, [
+  ['address', 'bytes16', "the function pod's address: outer source of the answer"],
+  ['family', 'u8', 'family of address'],
+  ['pad', 'pad1', 'zero'],
+  ['port', 'be16', 'UDP port of the probe, inside'],
+]);
+
+const probeValue = layout('sfcprobe_value', 8, [
+  ['answered', 'u64', 'coarse monotonic clock, ns: when a probe came back last; 0 = none has'],
+  ['sequence', 'u32', 'sequence number of that probe'],
+  ['pad', 'pad4', 'zero'],
+]);
+
 const metricsKey = layout('metrics_key', 4, [['slot', 'u32', 'reason * 2 + direction']]);
 
 const metricsValue = layout('metrics_value', 8, [
@@ -440,6 +459,14 @@ export const MAPS = {
     value: peerValue,
     capacity: 16384,
     doc: 'Pod ranges of the nodes that run this datapath.',
+  },
+  sfcprobe: {
+    name: 'sfcprobe',
+    kind: 'hash',
+    key: probeKey,
+    value: probeValue,
+    capacity: 4096,
+    doc: 'Instances that this node probes, each entered by the agent, and the probe that came back last.',
   },
   metrics: {
     name: 'metrics',

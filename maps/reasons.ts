@@ -3,7 +3,8 @@
  * take them from here. Numbers are append-only (a `metrics` map outlives the agent that pinned it).
  */
 
-export type ReasonClass = 'forwarded' | 'passed' | 'dropped';
+/** `consumed`: it was for the datapath itself. */
+export type ReasonClass = 'forwarded' | 'passed' | 'consumed' | 'dropped';
 
 /** Which program counts it: from-pod for packets out of a pod, to-pod for packets into one. */
 export type CountedBy = 'from-pod' | 'to-pod' | 'both';
@@ -34,6 +35,7 @@ const table = [
     'to-pod',
     'reply of a pod whose ingress is selected, back from the chain, sent on to who opened the flow',
   ],
+  [21, 'probe-answered', 'consumed', 'to-pod', "probe of this node that has come back through a function's instance"],
   [32, 'spoofed-encap', 'dropped', 'from-pod', 'UDP to the steering port sent by a pod: only the datapath encapsulates'],
   [33, 'no-backend', 'dropped', 'both', 'the selected path has no ready function'],
   [34, 'unknown-path', 'dropped', 'both', 'the selected path is not in sfcpath'],

@@ -101,6 +101,7 @@ const declared: Declared = {
     value: { id: 'uint', flags: 'uint', mtu: 'uint', generation: 'uint', ipv4: 'bytes', ipv6: 'bytes' },
   },
   peer: { key: { prefix_len: 'uint', family: 'uint', address: 'bytes' }, value: { flags: 'uint', ifindex: 'uint' } },
+  sfcprobe: { key: { address: 'bytes', family: 'uint', port: 'uint' }, value: { answered: 'uint', sequence: 'uint' } },
   metrics: { key: { slot: 'uint' }, value: { packets: 'uint', bytes: 'uint' } },
 };
 

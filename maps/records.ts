@@ -204,6 +204,18 @@ export type PeerValue = {
   readonly ifindex: number;
 };
 
+export type SfcprobeKey = {
+  readonly address: Uint8Array;
+  readonly family: number;
+  readonly port: number;
+};
+
+export type SfcprobeValue = {
+  /** Coarse monotonic clock, ns; 0 = none has. */
+  readonly answered: number;
+  readonly sequence: number;
+};
+
 export type MetricsKey = { readonly slot: number };
 
 export type MetricsValue = { readonly packets: number; readonly bytes: number };
@@ -220,5 +232,6 @@ export interface MapRecords {
   readonly sfcquota: { readonly key: SfcquotaKey; readonly value: SfcquotaValue };
   readonly endpoint: { readonly key: EndpointKey; readonly value: EndpointValue };
   readonly peer: { readonly key: PeerKey; readonly value: PeerValue };
+  readonly sfcprobe: { readonly key: SfcprobeKey; readonly value: SfcprobeValue };
   readonly metrics: { readonly key: MetricsKey; readonly value: MetricsValue };
 }

@@ -112,6 +112,7 @@ export interface TypedMaps {
   readonly sfcquota: Typed<'sfcquota'>;
   readonly endpoint: Typed<'endpoint'>;
   readonly peer: Typed<'peer'>;
+  readonly sfcprobe: Typed<'sfcprobe'>;
   readonly metrics: PerCpuMap<MapRecords['metrics']['key'], MapRecords['metrics']['value']>;
 }
 
@@ -141,6 +142,7 @@ export function typedMaps(store: MapStore, hostOrder: ByteOrder = HOST_ORDER): T
     sfcquota: typed('sfcquota'),
     endpoint: typed('endpoint'),
     peer: typed('peer'),
+    sfcprobe: typed('sfcprobe'),
     metrics: new PerCpuMap(store.raw('metrics'), counters.key, counters.value),
   };
 }

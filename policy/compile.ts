@@ -3,7 +3,7 @@
 import { claimsOf } from './claims.js';
 import type { Address, DesiredBackend, DesiredPath, DesiredPeer, DesiredState, EndpointRef, Si, Spi } from './desired.js';
 import { matchesLabels } from './label-selector.js';
-import { type Instance, placeInstances } from './placement.js';
+import { type FailsProbes, type Instance, isReady, outerAddress, placeInstances } from './placement.js';
 import { compileClaims, type EndpointClaim } from './selection.js';
 import type { Chain, Pod, Problem, Selector, ServiceFunction, World } from './world.js';
 
@@ -17,6 +17,8 @@ export interface CompileInput {
     spiOf(chain: string): Spi | undefined;
     serviceAddressOf(chain: string, serviceFunction: string): Address | undefined;
   };
+  /** Absent: nobody is asked. */
+  readonly failsProbes?: FailsProbes;
 }
 
 export interface Compiled extends DesiredState {
@@ -72,7 +74,7 @@ export function serviceIndex(chain: Chain, position: number): Si {
   return (chain.serviceFunctions.length - position) as Si;
 }
 
-function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[] {
+function compilePaths({ world, node, allocations, failsProbes }: CompileInput): DesiredPath[] {
   const paths: DesiredPath[] = [];
   for (const chain of world.chains) {
     const spi = allocations.spiOf(chain.name);
@@ -83,7 +85,7 @@ function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[]
     chain.serviceFunctions.forEach((serviceFunction, position) => {
       const serviceAddress = allocations.serviceAddressOf(chain.name, serviceFunction.name);
       if (serviceAddress === undefined) return;
-      const { instances } = placeInstances(world, chain, serviceFunction, pods[position] ?? [], node);
+      const { instances } = placeInstances(world, chain, serviceFunction, pods[position] ?? [], node, failsProbes);
       paths.push({
         spi,
         si: serviceIndex(chain, position),
@@ -96,6 +98,8 @@ function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[]
         revisits: pods[position]?.some((pod) => (positions.get(pod) ?? 0) > 1) === true,
         backends: instances.filter(({ newFlows }) => newFlows === 'yes').map(backend),
         others: instances.filter(({ newFlows }) => newFlows === 'weight 0' || newFlows === 'others are nearer').map(backend),
+        probe: serviceFunction.probe,
+        ready: instances.filter(({ pod }) => isReady(pod)).map(backend),
       });
     });
   }
@@ -103,9 +107,7 @@ function compilePaths({ world, node, allocations }: CompileInput): DesiredPath[]
 }
 
 function backend({ pod, weight }: Instance): DesiredBackend {
-  // podIPs[0], the one that Kubernetes calls the pod's own. Its family is that of the outer headers, whatever the inner packet is.
-  const address = pod.addresses[0] as Address;
-  return { pod: podKey(pod), address, node: pod.nodeName, weight };
+  return { pod: podKey(pod), address: outerAddress(pod), node: pod.nodeName, weight };
 }
 
 function compilePeers(world: World): DesiredPeer[] {

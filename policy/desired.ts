@@ -4,9 +4,9 @@
  */
 
 import type { Family } from '../maps/index.js';
-import type { Direction, FailurePolicy, InstanceLoss } from './world.js';
+import type { Direction, FailurePolicy, InstanceLoss, Probe } from './world.js';
 
-/** Service path identifier, 24 bits, 1..16777215 (RFC 8300 2.3). */
+/** Service path identifier, 24 bits (RFC 8300 2.3), 1..16777214: the highest is the path of probes. */
 export type Spi = number & { readonly __unit: 'SPI' };
 /** Service index, 8 bits (RFC 8300 2.3). */
 export type Si = number & { readonly __unit: 'SI' };
@@ -92,6 +92,10 @@ export interface DesiredPath {
   readonly backends: readonly DesiredBackend[];
   /** Ready instances that take none: of weight 0, or because others are nearer. Live flows stay with them. */
   readonly others: readonly DesiredBackend[];
+  /** Undefined: they are not asked. */
+  readonly probe: Probe | undefined;
+  /** Every ready instance, to be asked where there is a probe: also those that fail. */
+  readonly ready: readonly DesiredBackend[];
 }
 
 export interface DesiredPeer {

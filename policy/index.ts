@@ -13,7 +13,16 @@ export { type LabelRequirement, type LabelSelector, matchesLabels, SELECT_EVERYT
 export { MAGLEV_SLOTS, type MaglevBackend, maglevTable } from './maglev.js';
 export * from './manifests/index.js';
 export { chainUid, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_PORT, SERVICE_PORT_NAME, serviceName } from './names.js';
-export { FULL_WEIGHT, type Instance, isReady, type NewFlows, type Placement, placeInstances } from './placement.js';
+export {
+  type FailsProbes,
+  FULL_WEIGHT,
+  type Instance,
+  isReady,
+  type NewFlows,
+  outerAddress,
+  type Placement,
+  placeInstances,
+} from './placement.js';
 export { findRings, type Ring } from './rings.js';
 export { apiVersionOf, type Kind, nearestName, SCHEMAS } from './schema/index.js';
 export * from './world.js';

@@ -41,10 +41,10 @@ function chain(weights: readonly Weight[] = [], other: Partial<Chain> = {}): Cha
 const nodes = [0, 1, 2].map((index) => ({ name: `node${index}`, zone: index === 2 ? 'b' : 'a', podCidrs: [] }));
 
 /** Who takes new flows from the node, with weights, and who is ready beside them. */
-function placed(described: Chain, pods: readonly Pod[], node = 'node0', of: World['nodes'] = nodes) {
+function placed(described: Chain, pods: readonly Pod[], node = 'node0', of: World['nodes'] = nodes, failing = '') {
   const world = { ...EMPTY_WORLD, chains: [described], pods, nodes: of };
   const allocations = { spiOf: () => 1 as Spi, serviceAddressOf: () => addressOf('10.96.0.2') };
-  const [path] = compileNode({ world, node, endpoints: new Map(), allocations }).paths;
+  const [path] = compileNode({ world, node, endpoints: new Map(), allocations, failsProbes: ({ text }) => failing.includes(text) }).paths;
   const text = ({ pod, weight }: { readonly pod: string; readonly weight: number }) => `${pod.slice(-1)}:${weight}`;
   expect(path?.si).toBe(1 satisfies number as Si);
   return { takes: path?.backends.map(text).join(' '), others: path?.others.map(text).join(' ') };
@@ -87,6 +87,26 @@ describe('new flows go', () => {
     expect(placed(near, [firewall(0), firewall(1)], 'node2')).toEqual({ takes: '0:100 1:100', others: '' });
     const unlabelled = nodes.map((node) => ({ ...node, zone: undefined }));
     expect(placed(near, all, 'node0', unlabelled)).toEqual({ takes: '0:100 1:100 2:100', others: '' });
+  });
+
+  it('not to one that fails probes, nor do its flows stay; it is asked all the same', () => {
+    const probe = { periodMs: 1000, failureThreshold: 3, successThreshold: 2, port: 7082 };
+    const asked = (other: Partial<Chain> = {}, weights: readonly Weight[] = []): Chain => {
+      const described = chain(weights, other);
+      return { ...described, serviceFunctions: described.serviceFunctions.map((one) => ({ ...one, probe })) };
+    };
+    const failing = (...numbers: number[]) => numbers.map((number) => `10.244.${number}.2`).join(' ');
+    expect(placed(asked(), all, 'node0', nodes, failing(1))).toEqual({ takes: '0:100 2:100', others: '' });
+    expect(placed(asked(), all, 'node0', nodes, failing(0, 1, 2))).toEqual({ takes: '', others: '' });
+    expect(placed(asked({}, canary(0)), all, 'node0', nodes, failing(2))).toEqual({ takes: '0:100 1:100', others: '' });
+    // A near one that hangs is no reason to go nowhere.
+    expect(placed(asked({ locality: 'PreferNode' }), all, 'node0', nodes, failing(0))).toEqual({ takes: '1:100 2:100', others: '' });
+    // Without a probe nobody fails.
+    expect(placed(chain(), all, 'node0', nodes, failing(1))).toEqual({ takes: '0:100 1:100 2:100', others: '' });
+    const world = { ...EMPTY_WORLD, chains: [asked()], pods: [firewall(0), firewall(1), firewall(2, { ready: false })], nodes };
+    const allocations = { spiOf: () => 1 as Spi, serviceAddressOf: () => addressOf('10.96.0.2') };
+    const [path] = compileNode({ world, node: 'node0', endpoints: new Map(), allocations, failsProbes: () => true }).paths;
+    expect([path?.probe, path?.ready.map(({ pod }) => pod)]).toEqual([probe, ['firewall/firewall-0', 'firewall/firewall-1']]);
   });
 
   it('to others when the near ones all have weight 0', () => {

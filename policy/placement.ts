@@ -1,13 +1,20 @@
 /** Which instances of a function take new flows on a node: ready, of some weight, near where the chain prefers that. Pure. */
 
+import type { Address } from './desired.js';
 import { matchesLabels } from './label-selector.js';
-import type { Chain, Pod, ServiceFunction, World } from './world.js';
+import type { Chain, Pod, Probe, ServiceFunction, World } from './world.js';
 
 /** Of an instance that no entry of `weights` names. */
 export const FULL_WEIGHT = 100;
 
-/** `yes`, or why an instance takes none: it is not ready, its weight is 0, or the chain prefers others that are nearer. */
-export type NewFlows = 'yes' | 'not ready' | 'weight 0' | 'others are nearer';
+/**
+ * `yes`, or why an instance takes none: it is not ready, it passes nothing on, its weight is 0, or the chain
+ * prefers others that are nearer.
+ */
+export type NewFlows = 'yes' | 'not ready' | 'fails probes' | 'weight 0' | 'others are nearer';
+
+/** Does the instance of this address fail the probes of its function, seen from here? */
+export type FailsProbes = (address: Address, probe: Probe) => boolean;
 
 export interface Instance {
   readonly pod: Pod;
@@ -27,6 +34,14 @@ export interface Placement {
 /** Does the pod take traffic? Its condition Ready says so; where nobody keeps conditions, its phase. */
 export function isReady(pod: Pod): boolean {
   return !pod.terminating && (pod.ready ?? (pod.phase === '' || pod.phase === 'Running'));
+}
+
+/**
+ * The address that packets for the pod are sent to: podIPs[0], the one that Kubernetes calls the pod's own. Its family is that of the
+ * outer headers, whatever the inner packet is.
+ */
+export function outerAddress(pod: Pod): Address {
+  return pod.addresses[0] as Address;
 }
 
 function weightOf(serviceFunction: ServiceFunction, pod: Pod): number {
@@ -49,13 +64,17 @@ export function placeInstances(
   serviceFunction: ServiceFunction,
   pods: readonly Pod[],
   node: string,
+  failsProbes: FailsProbes = () => false,
 ): Placement {
+  const { probe } = serviceFunction;
+  const fails = (pod: Pod) => probe !== undefined && failsProbes(outerAddress(pod), probe);
   const { near, isNear } = nearness(world, chain, node);
-  const weighed = pods.map((pod) => ({ pod, weight: weightOf(serviceFunction, pod), near: isNear(pod) }));
-  const isOpen = ({ pod, weight }: { readonly pod: Pod; readonly weight: number }) => isReady(pod) && weight > 0;
+  const weighed = pods.map((pod) => ({ pod, weight: weightOf(serviceFunction, pod), near: isNear(pod), fails: fails(pod) }));
+  const isOpen = ({ pod, weight, fails }: (typeof weighed)[number]) => isReady(pod) && !fails && weight > 0;
   const fellBack = near !== '' && !weighed.some((instance) => instance.near && isOpen(instance));
   const newFlows = (instance: (typeof weighed)[number]): NewFlows => {
     if (!isReady(instance.pod)) return 'not ready';
+    if (instance.fails) return 'fails probes';
     if (instance.weight === 0) return 'weight 0';
     return instance.near || fellBack ? 'yes' : 'others are nearer';
   };

@@ -20,12 +20,25 @@ export interface Weight {
   readonly weight: number;
 }
 
+/** How the instances of a function are asked whether they pass packets on. */
+export interface Probe {
+  readonly periodMs: number;
+  /** Unanswered probes in a row after which an instance takes no more packets. */
+  readonly failureThreshold: number;
+  /** Answered ones in a row after which it takes them again. */
+  readonly successThreshold: number;
+  /** UDP port, of source and destination. */
+  readonly port: number;
+}
+
 export interface ServiceFunction {
   readonly name: string;
   readonly namespace: string;
   readonly podSelector: LabelSelector;
   /** The first that names an instance counts; without one it is 100. */
   readonly weights: readonly Weight[];
+  /** Undefined: its instances are not asked. */
+  readonly probe?: Probe | undefined;
 }
 
 export interface Chain {

@@ -37,7 +37,7 @@ export interface SelectedPackets extends Readonly<Amount> {
 
 /** Packets of one verdict. */
 export interface JudgedPackets extends Readonly<Amount> {
-  readonly verdict: 'forwarded' | 'passed' | 'dropped' | 'unknown';
+  readonly verdict: 'forwarded' | 'passed' | 'consumed' | 'dropped' | 'unknown';
   /** One of the datapath's reasons, or of `UNCOUNTED`. */
   readonly reason: string;
   readonly direction: 'from-pod' | 'to-pod' | '';

@@ -20,6 +20,7 @@ import {
   PEER_FLAG,
   PEER_STATIC_BITS,
   PORTS_STATIC_BITS,
+  PROBE,
   QUOTA_SECONDS,
   REASONS,
   SELECT_FLAG,
@@ -96,6 +97,7 @@ export function layoutsHeader(): string {
     `#define FRAGMENT_SLOTS ${FRAGMENT_SLOTS}\n#define FRAGMENT_SECONDS ${FRAGMENT_SECONDS}\n#define QUOTA_SECONDS ${QUOTA_SECONDS}\n`,
     constants('TCP_STATE', TCP_STATE),
     constants('PEER_FLAG', PEER_FLAG),
+    constants('PROBE', PROBE),
     `/* Default capacities, in entries. */\n${MAP_NAMES.map((name) => `#define ${upperSnake(name)}_CAPACITY ${MAPS[name].capacity}\n`).join('')}`,
   ];
   for (const name of MAP_NAMES) {

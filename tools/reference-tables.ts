@@ -49,7 +49,7 @@ export function reasonsPage(): string {
     doc,
   ]);
   const intro =
-    'The datapath counts every packet that it forwards, lets go or drops in the map `metrics`, under one of these reasons and the ' +
+    'The datapath counts every packet that it forwards, lets go, keeps or drops in the map `metrics`, under one of these reasons and the ' +
     'direction of the program that met it: from-pod for packets out of a pod, to-pod for packets into one. Slot = reason * 2 + direction ' +
     '(0 = from-pod, 1 = to-pod). Numbers are never reused.\n';
   return [banner('maps/reasons.ts'), '# Reasons\n', intro, table(['number', 'reason', 'verdict', 'counted by', 'meaning'], rows)].join(
@@ -59,7 +59,7 @@ export function reasonsPage(): string {
 
 /** The same for docs/dataplane.md: by verdict and program, as a packet meets them. */
 export function reasonsTable(): string {
-  const classes = ['forwarded', 'passed', 'dropped'];
+  const classes = ['forwarded', 'passed', 'consumed', 'dropped'];
   const programs = ['from-pod', 'to-pod', 'both'];
   const ordered = [...REASONS].sort(
     (one, other) =>

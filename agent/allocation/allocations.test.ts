@@ -42,8 +42,13 @@ describe('service path ids', () => {
   });
 
   it('given in a manifest are honoured, also outside the range, and avoided by others', () => {
-    const request = { ...chains('b', 'c'), chains: [{ name: 'a', given: 16_777_215 }, { name: 'b' }, { name: 'z', given: 1 }] };
-    expect(ids(allocate(emptyState(), request, CIDR))).toEqual({ a: 16_777_215, b: 2, z: 1 });
+    const request = { ...chains('b', 'c'), chains: [{ name: 'a', given: 16_777_214 }, { name: 'b' }, { name: 'z', given: 1 }] };
+    expect(ids(allocate(emptyState(), request, CIDR))).toEqual({ a: 16_777_214, b: 2, z: 1 });
+  });
+
+  it('that are remembered, and were reserved for probes since, are given anew', () => {
+    const state = { ...emptyState(), chains: { firewall: { servicePathId: 16_777_215 }, proxy: { servicePathId: 3 } } };
+    expect(ids(allocate(state, chains('firewall', 'proxy'), CIDR))).toEqual({ firewall: 1, proxy: 3 });
   });
 
   it('move when a manifest names one for another chain', () => {

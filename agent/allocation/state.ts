@@ -8,8 +8,9 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Ajv } from 'ajv';
 import { SfcError } from '../../errors/index.js';
+import { PROBE } from '../../maps/index.js';
 
-/** Last servicePathId that is given out by itself; a manifest may name any up to 16777215 (RFC 8300 2.3). */
+/** Last servicePathId that is given out by itself; a manifest may name any up to 16777214, one below that of probes. */
 export const LAST_SERVICE_PATH_ID = 1_048_575;
 
 const stateSchema = Type.Object(
@@ -161,7 +162,9 @@ export function allocate(
   const givenIds = new Map(wanted.flatMap(({ name, given }) => (given === undefined ? [] : [[given, name] as const])));
   for (const [name, chain] of Object.entries(next.chains)) {
     const isGiven = wanted.some((request) => request.name === name && request.given !== undefined);
-    if (!isGiven && (givenIds.get(chain.servicePathId) ?? name) !== name) delete next.chains[name];
+    // What is remembered may be older than the reservation for probes.
+    const isTaken = (givenIds.get(chain.servicePathId) ?? name) !== name || chain.servicePathId === PROBE.spi;
+    if (!isGiven && isTaken) delete next.chains[name];
   }
   const takenIds = () => new Set(Object.values(next.chains).map((chain) => chain.servicePathId));
   for (const { name } of wanted) {

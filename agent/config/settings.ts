@@ -73,6 +73,7 @@ export const settingsSchema = Type.Object(
         sfcflow: entries('sfcflow'),
         endpoint: entries('endpoint'),
         peer: entries('peer'),
+        sfcprobe: entries('sfcprobe'),
       },
       { additionalProperties: false, description: 'Capacities. A full map refuses, it never truncates.' },
     ),

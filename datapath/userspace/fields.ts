@@ -49,6 +49,8 @@ export const FRAGMENT_VALUE = offsetsOf(
   'last_seen',
 );
 export const QUOTA = offsetsOf(MAPS.sfcquota.value, 'limit', 'flows', 'counted_at');
+export const PROBE_KEY = offsetsOf(MAPS.sfcprobe.key, 'address', 'family', 'port');
+export const PROBE = offsetsOf(MAPS.sfcprobe.value, 'answered', 'sequence');
 export const METRICS = offsetsOf(MAPS.metrics.value, 'packets', 'bytes');
 
 /** Adds to a 64-bit counter in the machine's order, without BigInt. `amount` is below 2^32. */

@@ -32,6 +32,7 @@ import { FlowTable, type Hop, NEXT, PREVIOUS } from './flow-table.js';
 import { FragmentTable } from './fragment-table.js';
 import { MESSAGE_MAX, prohibited, toldMtu, tooBig, writeError } from './icmp.js';
 import { FRAGMENT, ICMP_LENGTH, IPV4_LENGTH, IPV6_LENGTH, PARSED, PacketReader, UDP_LENGTH } from './packet.js';
+import { endsProbe, isProbe, ProbeTable } from './probe.js';
 import { resetLength, SegmentReader, writeAnswer, writeTurned } from './reset.js';
 import { firstTcpState, isOpening, isOver, RST, TCP_EVENTS } from './tcp-state.js';
 import { checksumFits, ecnDrops, overheadOf, redirectTunnel, TunnelReader, tellEcn, writeTunnel } from './tunnel.js';
@@ -89,6 +90,7 @@ export class Pipeline {
   readonly #flows: FlowTable;
   readonly #affinity: AffinityTable;
   readonly #fragments: FragmentTable;
+  readonly #probes: ProbeTable;
   readonly #packet = new PacketReader();
   readonly #inner = new PacketReader();
   readonly #about = new PacketReader();
@@ -121,6 +123,7 @@ export class Pipeline {
     this.#flows = new FlowTable(store.tables.sfcflow, this.#little);
     this.#affinity = new AffinityTable(store.tables.sfcaffinity, this.#little);
     this.#fragments = new FragmentTable(store.tables.sfcfragment, this.#little);
+    this.#probes = new ProbeTable(store.tables.sfcprobe, this.#little);
   }
 
   /** Sets the coarse monotonic clock, ns; once a batch is enough. */
@@ -129,6 +132,7 @@ export class Pipeline {
     this.#flows.setClock(now);
     this.#affinity.setClock(now);
     this.#fragments.setClock(now);
+    this.#probes.setClock(now);
   }
 
   /** What a pod sends: an IP packet at `start` of the buffer, with `OVERHEAD` bytes of room before it. */
@@ -500,7 +504,7 @@ export class Pipeline {
       this.#takePath(path - 1, flow, 'steered-next');
       return;
     }
-    const joined = this.#classify(source, DIRECTION.fromPod);
+    const joined = isProbe(path) ? 0 : this.#classify(source, DIRECTION.fromPod);
     if (joined !== 0 && joined >>> 8 !== path >>> 8) {
       this.#takePath(joined, flow, 'steered-next'); // not the chain it has just been through
       return;
@@ -536,6 +540,7 @@ export class Pipeline {
 
   /** Is there such a path? At service index 0 a packet comes out of one: then its last function is asked for. */
   #isPath(path: number): boolean {
+    if (isProbe(path)) return true;
     this.#wordView.setUint32(0, (path & 0xff) !== 0 ? path : path | 1);
     return this.#store.tables.sfcpath.table.find(this.#word) !== NONE;
   }
@@ -601,6 +606,7 @@ export class Pipeline {
       const refusing = this.#endpoint();
       return refusing !== NONE && this.#isFor(refusing) ? this.#drop(reason, DIRECTION.toPod, outer.length) : VERDICT.pass;
     }
+    if (endsProbe(tunnel)) return this.#probe(parsed, at);
     const role = (tunnel.path & 0xff) !== 0 ? FLOW_ROLE.function : FLOW_ROLE.destination;
     this.#orphan = inner.fragment === FRAGMENT.later && parsed === PARSED.ok && this.#fragments.isOrphan(this.#ifindex, inner);
     const first = parsed === PARSED.ok && !this.#orphan ? flows.find(this.#ifindex, inner) : NONE;
@@ -627,6 +633,18 @@ export class Pipeline {
   #ttlAt(at: number): number {
     const view = this.#view;
     return view.getUint8(at + (view.getUint8(at) >> 4 === 6 ? IPV6_HOP_LIMIT : IPV4_TTL));
+  }
+
+  /** A probe that is back, its inner packet at `at`: written down and kept. What else ends on the path of probes is kept as well. */
+  #probe(parsed: number, at: number): number {
+    const outer = this.#packet;
+    const inner = this.#inner;
+    const target = this.#endpoint();
+    if (target === NONE || !this.#isFor(target)) return VERDICT.pass;
+    const trusted = this.#trusts();
+    if (trusted && parsed === PARSED.ok && inner.fragment === FRAGMENT.none && !inner.isError && !this.#tunnel.reply)
+      this.#probes.noteAnswer(this.#view, at, outer, inner);
+    return this.#drop(trusted ? 'probe-answered' : 'not-a-peer', DIRECTION.toPod, outer.length);
   }
 
   /** The inner packet, at `at`, is what goes on. */

@@ -24,6 +24,7 @@ export interface MemoryStore extends MapStore {
     readonly sfcquota: HashMap;
     readonly endpoint: HashMap;
     readonly peer: LpmMap;
+    readonly sfcprobe: HashMap;
     readonly metrics: ArrayMap;
   };
   readonly hostOrder: ByteOrder;
@@ -47,6 +48,7 @@ export function createMemoryStore(capacities: Partial<Record<MapName, number>> =
     sfcquota: new HashMap(MAPS.sfcquota, capacityOf('sfcquota')),
     endpoint: new HashMap(MAPS.endpoint, capacityOf('endpoint')),
     peer: new LpmMap(MAPS.peer, capacityOf('peer'), PEER_STATIC_BITS, hostOrder),
+    sfcprobe: new HashMap(MAPS.sfcprobe, capacityOf('sfcprobe')),
     metrics: new ArrayMap(MAPS.metrics, capacityOf('metrics'), hostOrder),
   };
   const maps: Record<MapName, RawMap> = tables;

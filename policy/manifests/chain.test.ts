@@ -51,7 +51,7 @@ describe('a ServiceFunctionChain', () => {
     ['the shortest timeout', '3600', '1', { affinityTimeout: 1 }],
     ['the longest timeout', '3600', '86400', { affinityTimeout: 86_400 }],
     ['the lowest path', 'servicePathId: 7', 'servicePathId: 1', { servicePathId: 1 }],
-    ['the highest path', 'servicePathId: 7', 'servicePathId: 16777215', { servicePathId: 16_777_215 }],
+    ['the highest path', 'servicePathId: 7', 'servicePathId: 16777214', { servicePathId: 16_777_214 }],
     ['no path', '  servicePathId: 7\n', '', { servicePathId: undefined }],
     ['an empty status', 'status:\n  servicePathId: 7\n  conditions: []', 'status:', { servicePathId: undefined }],
     ['no policy', '  internalTrafficPolicy: Cluster\n', '', { name: 'firewall' }],
@@ -114,6 +114,43 @@ describe('a ServiceFunctionChain', () => {
         message: `${weight} is not a weight; expected an integer from 0 to 100`,
       },
     ]);
+  });
+
+  it.each([
+    ['{}', { periodMs: 1000, failureThreshold: 3, successThreshold: 2, port: 7082 }],
+    [
+      '{ periodMilliseconds: 100, failureThreshold: 2, successThreshold: 1, port: 1 }',
+      { periodMs: 100, failureThreshold: 2, successThreshold: 1, port: 1 },
+    ],
+    ['{ periodMilliseconds: 60000, failureThreshold: 100 }', { periodMs: 60_000, failureThreshold: 100, successThreshold: 2, port: 7082 }],
+  ])('has probes: %s', (probe, expected) => {
+    const { world, problems } = read(changed(CHAIN, FUNCTION, `${FUNCTION}      probe: ${probe}\n`).text);
+    expect(problems).toEqual([]);
+    expect(world.chains[0]?.serviceFunctions[0]?.probe).toEqual(expected);
+    expect(chainOf(CHAIN)?.serviceFunctions[0]?.probe).toBeUndefined();
+  });
+
+  it.each([
+    ['periodMilliseconds', '99', 'a period; expected an integer from 100 to 60000'],
+    ['periodMilliseconds', '60001', 'a period; expected an integer from 100 to 60000'],
+    ['failureThreshold', '1', 'a threshold; expected an integer from 2 to 100'],
+    ['successThreshold', '0', 'a threshold; expected an integer from 1 to 100'],
+    ['port', '0', 'a port; expected an integer from 1 to 65535'],
+    ['port', '"7082"', 'a port; expected an integer from 1 to 65535'],
+  ])('has no %s of %s', (field, value, expected) => {
+    expect(read(changed(CHAIN, FUNCTION, `${FUNCTION}      probe: { ${field}: ${value} }\n`).text).problems).toMatchObject([
+      { line: 22, path: `spec.serviceFunctions[0].probe.${field}`, message: `${value} is not ${expected}` },
+    ]);
+  });
+
+  it('asks a function that it leads through twice in one way', () => {
+    const asked = (probe: string) => `${FUNCTION}      probe: ${probe}\n`;
+    const twice = (one: string, other: string) => read(changed(CHAIN, FUNCTIONS, `  serviceFunctions:\n${one}${other}`).text).problems;
+    const [near, far] = ['{ port: 1, failureThreshold: 2 }', '{ failureThreshold: 2, port: 1 }'];
+    expect(twice(asked(near), asked(far))).toEqual([]);
+    for (const other of [FUNCTION, asked('{}'), asked('{ port: 1 }')])
+      expect(twice(asked(near), other)).toMatchObject([{ path: 'spec.serviceFunctions[1].name' }]);
+    expect(twice(FUNCTION, asked('{}'))).toMatchObject([{ path: 'spec.serviceFunctions[1].name' }]);
   });
 
   it('reads labels that stand directly under podSelector, and warns', () => {
@@ -260,12 +297,12 @@ describe('in a ServiceFunctionChain', () => {
       `${SPEC}.podSelector.matchLabels["-app"]`,
       /^"-app" is not a label key; expected a name of up to 63 letters/,
     ],
-    ['servicePathId: 7', 'servicePathId: 0', 'status.servicePathId', '0 is not a servicePathId; expected an integer from 1 to 16777215'],
+    ['servicePathId: 7', 'servicePathId: 0', 'status.servicePathId', '0 is not a servicePathId; expected an integer from 1 to 16777214'],
     [
       'servicePathId: 7',
-      'servicePathId: 16777216',
+      'servicePathId: 16777215',
       'status.servicePathId',
-      '16777216 is not a servicePathId; expected an integer from 1 to 16777215',
+      '16777215 is not a servicePathId; expected an integer from 1 to 16777214',
     ],
     ['name: firewall', 'name: Fire_wall', 'metadata.name', /^"Fire_wall" is not a name; expected up to 253/],
     [
@@ -302,7 +339,7 @@ describe('in a ServiceFunctionChain', () => {
       {
         line: line + 6,
         path: 'spec.serviceFunctions[1].name',
-        message: 'function "firewall" is already serviceFunctions[0], with another namespace, podSelector or weights',
+        message: 'function "firewall" is already serviceFunctions[0], with another namespace, podSelector, weights or probe',
       },
     ]);
   });
@@ -321,7 +358,7 @@ describe('in a ServiceFunctionChain', () => {
       {
         line: 19,
         path: 'spec.serviceFunctions[0].instances',
-        message: 'unknown field instances; expected name, namespace, podSelector or weights',
+        message: 'unknown field instances; expected name, namespace, podSelector, weights or probe',
       },
     ]);
   });

@@ -5,8 +5,8 @@ import { ANY_PROTOCOL } from '../claims.js';
 import type { Cidr, Spi } from '../desired.js';
 import { type LabelRequirement, type LabelSelector, SELECT_EVERYTHING } from '../label-selector.js';
 import { mergePrefixes } from '../prefixes.js';
-import { DEFAULT_AFFINITY_TIMEOUT, type Document, type Kind } from '../schema/index.js';
-import type { Chain, Direction, Namespace, Node, Pod, Rule, Selector, Service } from '../world.js';
+import { DEFAULT_AFFINITY_TIMEOUT, DEFAULT_PROBE, type Document, type Kind } from '../schema/index.js';
+import type { Chain, Direction, Namespace, Node, Pod, Probe, Rule, Selector, Service } from '../world.js';
 
 interface Values {
   readonly ServiceFunctionChain: Chain;
@@ -22,6 +22,7 @@ export type ValueOf<K extends Kind> = Values[K];
 type Written = Readonly<Record<string, unknown>>;
 type Converter<K extends Kind> = (document: Document<K>, written: Written) => Values[K];
 type WrittenPort = NonNullable<Document<'TrafficSelector'>['spec']['egress']>['ports'][number];
+type WrittenFunction = Document<'ServiceFunctionChain'>['spec']['serviceFunctions'][number];
 type SelectorDocument = Document<'TrafficSelector'>['spec']['subject']['pods']['podSelector'];
 
 const ZONE_LABEL = 'topology.kubernetes.io/zone';
@@ -47,16 +48,22 @@ function distinct<T extends { readonly text: string }>(values: readonly T[]): T[
   return [...new Map(values.map((value) => [value.text, value])).values()];
 }
 
+function toProbe(written: NonNullable<WrittenFunction['probe']>): Probe {
+  const { periodMilliseconds: periodMs, failureThreshold, successThreshold, port } = { ...DEFAULT_PROBE, ...written };
+  return { periodMs, failureThreshold, successThreshold, port };
+}
+
 const toChain: Converter<'ServiceFunctionChain'> = ({ metadata, spec, status }, written) => {
   const affinity = spec.sessionAffinity?.clientIPNoDestination ?? spec.sessionAffinity?.clientIpNoDestination;
   return {
     name: metadata.name,
     uid: metadata.uid,
-    serviceFunctions: spec.serviceFunctions.map(({ name, namespace, podSelector, weights = [] }) => ({
+    serviceFunctions: spec.serviceFunctions.map(({ name, namespace, podSelector, weights = [], probe }) => ({
       name,
       namespace,
       podSelector: { requirements: equalities(podSelector.matchLabels) },
       weights: weights.map((one) => ({ podSelector: { requirements: equalities(one.podSelector.matchLabels) }, weight: one.weight })),
+      probe: probe === undefined ? undefined : toProbe(probe),
     })),
     affinityTimeout: affinity === undefined ? undefined : (affinity.timeoutSeconds ?? DEFAULT_AFFINITY_TIMEOUT),
     locality: spec.locality ?? 'None',

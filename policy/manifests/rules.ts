@@ -126,15 +126,17 @@ function chainRules(document: Mapping): Fault[] {
   const seen = new Map<string, { readonly text: string; readonly index: number }>();
   const services = new Map<string, string>();
   list(mapping(document.spec).serviceFunctions).forEach((serviceFunction, index) => {
-    const { name, namespace, podSelector, weights } = mapping(serviceFunction);
+    const { name, namespace, podSelector, weights, probe } = mapping(serviceFunction);
     if (typeof name !== 'string' || typeof namespace !== 'string') return;
     const path = ['spec', 'serviceFunctions', index, 'name'];
-    const text = JSON.stringify([namespace, Object.entries(mapping(mapping(podSelector).matchLabels)).sort(), list(weights)]);
+    const labels = Object.entries(mapping(mapping(podSelector).matchLabels)).sort();
+    const asked = probe === undefined ? [] : [Object.entries(mapping(probe)).sort()];
+    const text = JSON.stringify([namespace, labels, list(weights), asked]);
     const first = seen.get(name);
     if (first !== undefined) {
       // A chain may lead through one function twice; then it is the same function in everything.
       if (first.text === text) return;
-      const message = `function ${show(name)} is already serviceFunctions[${first.index}], with another namespace, podSelector or weights`;
+      const message = `function ${show(name)} is already serviceFunctions[${first.index}], with another namespace, podSelector, weights or probe`;
       faults.push(error(path, message, 'Give each function of the chain a name of its own.'));
       return;
     }

@@ -14,5 +14,5 @@ export {
 } from './kinds.js';
 export { nearestName } from './nearest.js';
 export { formatPath, type Path } from './path.js';
-export { DEFAULT_AFFINITY_TIMEOUT } from './service-function-chain.js';
+export { DEFAULT_AFFINITY_TIMEOUT, DEFAULT_PROBE } from './service-function-chain.js';
 export { checkDocument } from './validate.js';

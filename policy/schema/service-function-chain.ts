@@ -1,6 +1,7 @@
 /** ServiceFunctionChain, networking.gke.io/v1: which functions packets go through, in order. */
 
 import { type Static, Type } from '@sinclair/typebox';
+import { PROBE } from '../../maps/index.js';
 import { equalitySelector } from './label-selector.js';
 import { clusterMetadata } from './metadata.js';
 import { choice, dnsLabel, dnsName, dnsSubdomain, typeFields } from './strings.js';
@@ -41,6 +42,54 @@ const weight = Type.Object(
   { additionalProperties: false },
 );
 
+export const DEFAULT_PROBE = { periodMilliseconds: 1000, failureThreshold: 3, successThreshold: 2, port: 7082 } as const;
+
+const probe = Type.Object(
+  {
+    periodMilliseconds: Type.Optional(
+      Type.Integer({
+        title: 'period',
+        minimum: 100,
+        maximum: 60_000,
+        default: DEFAULT_PROBE.periodMilliseconds,
+        description: 'Milliseconds between two probes of an instance, of each node.',
+      }),
+    ),
+    failureThreshold: Type.Optional(
+      Type.Integer({
+        title: 'threshold',
+        // One may get lost on its way without anything being wrong.
+        minimum: 2,
+        maximum: 100,
+        default: DEFAULT_PROBE.failureThreshold,
+        description: 'After so many unanswered probes in a row an instance takes no more packets.',
+      }),
+    ),
+    successThreshold: Type.Optional(
+      Type.Integer({
+        title: 'threshold',
+        minimum: 1,
+        maximum: 100,
+        default: DEFAULT_PROBE.successThreshold,
+        description: 'After so many answered ones in a row it takes them again.',
+      }),
+    ),
+    port: Type.Optional(
+      Type.Integer({
+        title: 'port',
+        minimum: 1,
+        maximum: 65_535,
+        default: DEFAULT_PROBE.port,
+        description: 'UDP port of source and destination, which the function must let through.',
+      }),
+    ),
+  },
+  {
+    additionalProperties: false,
+    description: 'Asks each instance whether it passes packets on, by a UDP packet through it. Absent: readiness alone counts.',
+  },
+);
+
 const serviceFunction = Type.Object(
   {
     name: dnsName({ title: 'function name', description: 'Name of the function.' }),
@@ -53,6 +102,7 @@ const serviceFunction = Type.Object(
         description: 'Weights of instances, for a canary; the first entry that names an instance counts. Absent, and for all others: 100.',
       }),
     ),
+    probe: Type.Optional(probe),
   },
   { additionalProperties: false },
 );
@@ -124,7 +174,8 @@ export const serviceFunctionChainSchema = Type.Object(
             Type.Integer({
               title: 'servicePathId',
               minimum: 1,
-              maximum: 16_777_215,
+              // The highest number of 24 bits is the path of probes.
+              maximum: PROBE.spi - 1,
               description: 'Number of the path, assigned where it is absent. The lower one wins where selectors of two chains tie.',
             }),
           ),

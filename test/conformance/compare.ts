@@ -7,7 +7,7 @@ import { complaint, ETHERNET, framed, isIpv6, routed, spoiled, turned, unwrapped
 import { type Families, type PacketStep, type Preparation, type Step, WALKTHROUGH, type Way } from './steps.js';
 
 /** In what the datapaths may differ. */
-export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows', 'clients', 'datagrams'] as const;
+export const ASPECTS = ['verdict', 'bytes', 'counters', 'flows', 'clients', 'probes', 'datagrams'] as const;
 export type Aspect = (typeof ASPECTS)[number];
 
 export interface Difference {
@@ -213,6 +213,9 @@ function prepare(stage: Stage, step: Preparation, families: Families): void {
       return;
     case 'lose':
       stage.lose(step.name);
+      return;
+    case 'probe':
+      stage.probes(step.name, step.port);
   }
 }
 
@@ -239,7 +242,9 @@ function comparedAtEnd({ kernel, userspace }: Rivals, before: readonly Totals[],
   const flows = [flowsOf(kernel), flowsOf(userspace)] as const;
   if (!same(...flows)) return { counted, difference: { at, what: 'flows', kernel: flows[0], userspace: flows[1] } };
   const clients = [clientsOf(kernel), clientsOf(userspace)] as const;
-  return { counted, difference: same(...clients) ? undefined : { at, what: 'clients', kernel: clients[0], userspace: clients[1] } };
+  if (!same(...clients)) return { counted, difference: { at, what: 'clients', kernel: clients[0], userspace: clients[1] } };
+  const probes = [probesOf(kernel), probesOf(userspace)] as const;
+  return { counted, difference: same(...probes) ? undefined : { at, what: 'probes', kernel: probes[0], userspace: probes[1] } };
 }
 
 /** `reason direction` to packets and bytes. */
@@ -310,6 +315,13 @@ function datagramsOf(stage: Stage): readonly string[] {
   );
   const quotas = [...stage.maps.sfcquota.entries()].map(([, { limit, flows }]) => JSON.stringify([limit, flows]));
   return [...datagrams, ...quotas].sort();
+}
+
+/** Which probes came back; not when. */
+function probesOf(stage: Stage): readonly string[] {
+  return [...stage.maps.sfcprobe.entries()]
+    .map(([{ family, address, port }, { sequence, answered }]) => JSON.stringify([family, hex(address), port, sequence, answered > 0]))
+    .sort();
 }
 
 /** Who has which instance; not since when. */

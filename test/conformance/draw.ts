@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { CAST, type Name } from '../../datapath/cast.js';
-import { MAPS } from '../../maps/index.js';
+import { MAPS, PROBE } from '../../maps/index.js';
 import type { Draft, Option, Spoil, Step, StepOf, Wrap } from './steps.js';
 
 /** One of several, so often. */
@@ -441,6 +441,37 @@ const circuit: fc.Arbitrary<readonly Step[]> = fc
     ];
   });
 
+/** A probe through a function and back, or what looks like one. */
+const question: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    asked: pods,
+    through: pods,
+    back: fc.constantFrom<Name>('vpn', 'vpn', 'destination'),
+    ports: fc.tuple(port, fc.constantFrom(80, 80, 443)),
+    // In a payload of text every byte is an ASCII character.
+    payload: fc.constantFrom<Pick<Draft, 'probe' | 'payload'>>(
+      { probe: 0x01020304 },
+      { probe: 0x7f7f7f7f },
+      { payload: 8 },
+      { payload: 7 },
+    ),
+    si: fc.constantFrom(1, 1, 1, 0),
+    reply: fc.constantFrom(false, false, false, true),
+    length: fc.integer({ min: 2, max: 6 }),
+    spoiledAt: fc.nat({ max: 10 }),
+    changes: spoils,
+  })
+  .map(({ asked, through, back, ports: [sourcePort, destinationPort], payload, si, reply, length, spoiledAt, changes }) => {
+    const outer = { from: back, to: through, spi: PROBE.spi, si, ttl: 63, reply };
+    const inner = { from: 'server', to: back, sourcePort, destinationPort, ...payload } as const;
+    const out: Step[] = [
+      { do: 'probe', name: asked, port: destinationPort },
+      { do: 'packet', name: through, way: 'receives', packet: { ...inner, wrap: outer } },
+    ];
+    for (const each of ['forward', 'deliver', 'again', 'answer'] as const) out.push({ do: each });
+    return out.slice(0, length).map((step, at) => (at === spoiledAt && at > 1 ? ({ ...step, ...changes } as Step) : step));
+  });
+
 /** What a wrapped packet has when it comes by a longer way: another NSH TTL. */
 const another = fc.constantFrom(0x42, 0x82, 0xc2).map((value) => ({ spoil: [{ kind: 'byte' as const, at: 41, value }] }));
 
@@ -565,6 +596,7 @@ export const story: fc.Arbitrary<readonly Step[]> = fc
         or(1, pieces),
         or(1, loss),
         or(1, circuit),
+        or(1, question),
         or(50, one(traffic)),
       ),
       {

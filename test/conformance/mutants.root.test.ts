@@ -13,7 +13,7 @@ import { broken, brokenKernel, brokenUserspace, MUTANTS, type Mutant } from './m
 
 /** Enough for every mutant, and as many for one that nobody finds. */
 const STORIES = 2000;
-const SEED = 24;
+const SEED = 25;
 /** The longest that is needed: a path, a selector or two, a pod, and a packet that travels. */
 const STEPS = 10;
 

@@ -73,6 +73,12 @@ export const MUTANTS: readonly Mutant[] = [
     userspace: { file: 'pipeline.js', is: 'flows.setTtl(flow, ttl)', becomes: 'flows.setTtl(flow, flows.ttl(flow))' },
   },
   {
+    name: 'a probe is written down with another number',
+    differs: ['probes'],
+    kernel: { file: 'probe.h', is: 'bpf_ntohl(payload.sequence)', becomes: 'bpf_ntohl(payload.magic)' },
+    userspace: { file: 'probe.js', is: 'view.getUint32(at + payload + 4)', becomes: 'view.getUint32(at + payload)' },
+  },
+  {
     name: 'the answer to a segment does not acknowledge it',
     differs: ['bytes'],
     kernel: { file: 'reset.h', is: 'bpf_ntohl(segment->sequence) + segment->length', becomes: 'bpf_ntohl(segment->sequence)' },

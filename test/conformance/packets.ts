@@ -19,6 +19,7 @@ import {
   STEERING_PORT,
   UDP_HEADER,
 } from '../../geneve/index.js';
+import { PROBE } from '../../maps/index.js';
 import type { Draft, Families, Option, Spoil, StepOf, Wrap } from './steps.js';
 
 /** Bytes of an Ethernet header. */
@@ -34,13 +35,22 @@ export const isIpv6 = (bytes: Uint8Array): boolean => (bytes[ETHERNET] ?? 0) >> 
 export function framed({ wrap, padding = 0, spoil = [], ...draft }: Draft, families: Families): Uint8Array {
   const version = draft.other ? other(families.inner) : families.inner;
   const ends = { from: addressFor(draft.from, version), to: addressFor(draft.to, version) };
-  const base = frame({ ...draft, ...ends, payload: 'x'.repeat(draft.payload ?? 5) });
+  const payload = draft.probe === undefined ? 'x'.repeat(draft.payload ?? 5) : probePayload(draft.probe);
+  const base = frame({ ...draft, ...ends, payload });
   const inner = version === 6 ? ipv6Packet(draft, base) : ipv4Packet(draft, base);
   const packet = wrap === undefined ? inner : wrapped(inner, draft, wrap, families);
   return spoiled(Buffer.concat([base.subarray(0, ETHERNET), packet, Buffer.alloc(padding, 0xee)]), spoil);
 }
 
 const other = (version: Version): Version => (version === 4 ? 6 : 4);
+
+/** As text of the ASCII characters that a sequence number is drawn of. */
+function probePayload(sequence: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32BE(PROBE.magic, 0);
+  bytes.writeUInt32BE(sequence, 4);
+  return bytes.toString('latin1');
+}
 
 function ipv4Packet({ ipOptions = 0, keep, says }: Omit<Draft, 'wrap'>, base: Uint8Array): Buffer {
   const header = Buffer.concat([base.subarray(ETHERNET, ETHERNET + IPV4), Buffer.alloc(ipOptions * 4, NO_OPERATION)]);

@@ -119,6 +119,8 @@ const packet = Type.Object(
     ipOptions: Type.Optional(number(10)),
     /** Bytes behind the TCP or UDP header. */
     payload: Type.Optional(number(2700)),
+    /** The payload is that of a probe with this sequence number. */
+    probe: Type.Optional(number(0xffff_ffff)),
     /** So many bytes behind the IP header are there, and the lengths say so. */
     keep: Type.Optional(number(40)),
     /** What the IP header says its packet's length is, whatever is there. */
@@ -195,6 +197,8 @@ export const STEPS = {
   evict: step('evict', { name }),
   /** The instances of a pod's TCP flows are lost, in chains that reset them. */
   lose: step('lose', { name }),
+  /** The agent asks an instance by this port. */
+  probe: step('probe', { name, port }),
   packet: step('packet', { name, way: word('sends', 'receives'), packet }),
   /** The packet that was asked about last comes once more, as the first of its flow does not. */
   again: step('again', { spoil: spoils }),

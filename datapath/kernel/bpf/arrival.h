@@ -33,7 +33,7 @@ static __always_inline bool is_path(__be32 path)
 {
 	struct sfcpath_key key = {.path = path & bpf_htonl(0xff) ? path : path | bpf_htonl(1)};
 
-	return bpf_map_lookup_elem(&sfcpath, &key);
+	return is_probe(path) || bpf_map_lookup_elem(&sfcpath, &key);
 }
 
 /*
@@ -191,6 +191,19 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer
 	if (reason) {
 		target = find_endpoint(skb);
 		return target && is_for(target, outer) ? drop(reason, DIRECTION_TO_POD, outer->length) : VERDICT_PASS;
+	}
+
+	if (ends_probe(envelope)) {
+		target = find_endpoint(skb);
+		if (!target || !is_for(target, outer))
+			return VERDICT_PASS;
+		reason = distrusted(skb, envelope);
+		if (!reason) {
+			if (parsed == PARSE_OK && inner->fragment == FRAGMENT_NONE && !inner->is_error)
+				note_answer(skb, own);
+			reason = REASON_PROBE_ANSWERED;
+		}
+		return drop(reason, DIRECTION_TO_POD, outer->length);
 	}
 
 	role = (bpf_ntohl(envelope->path) & 0xff) ? FLOW_ROLE_FUNCTION : FLOW_ROLE_DESTINATION;

@@ -70,6 +70,9 @@
 #define PEER_FLAG_TRUSTED 1
 #define PEER_FLAG_DECAPSULATES 2
 
+#define PROBE_SPI 16777215
+#define PROBE_MAGIC 1936089968
+
 /* Default capacities, in entries. */
 #define SFCSELECT_CAPACITY 16384
 #define SFCPORTS_CAPACITY 16384
@@ -81,6 +84,7 @@
 #define SFCQUOTA_CAPACITY 4096
 #define ENDPOINT_CAPACITY 4096
 #define PEER_CAPACITY 16384
+#define SFCPROBE_CAPACITY 4096
 #define METRICS_CAPACITY 256
 
 /* sfcselect (lpm-trie): What is steered: endpoint, direction, protocol, port and address to a service path. */
@@ -402,6 +406,29 @@ struct peer_value {
 _Static_assert(sizeof(struct peer_value) == 8, "peer_value is 8 bytes");
 _Static_assert(__builtin_offsetof(struct peer_value, flags) == 0, "peer_value.flags stands at 0");
 _Static_assert(__builtin_offsetof(struct peer_value, ifindex) == 4, "peer_value.ifindex stands at 4");
+
+/* sfcprobe (hash): Instances that this node probes, each entered by the agent, and the probe that came back last. */
+struct sfcprobe_key {
+	__u8 address[16]; /* the function pod's address: outer source of the answer */
+	__u8 family;      /* family of address */
+	__u8 pad[1];      /* zero */
+	__be16 port;      /* UDP port of the probe, inside */
+};
+_Static_assert(sizeof(struct sfcprobe_key) == 20, "sfcprobe_key is 20 bytes");
+_Static_assert(__builtin_offsetof(struct sfcprobe_key, address) == 0, "sfcprobe_key.address stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcprobe_key, family) == 16, "sfcprobe_key.family stands at 16");
+_Static_assert(__builtin_offsetof(struct sfcprobe_key, pad) == 17, "sfcprobe_key.pad stands at 17");
+_Static_assert(__builtin_offsetof(struct sfcprobe_key, port) == 18, "sfcprobe_key.port stands at 18");
+
+struct sfcprobe_value {
+	__u64 answered; /* coarse monotonic clock, ns: when a probe came back last; 0 = none has */
+	__u32 sequence; /* sequence number of that probe */
+	__u8 pad[4];    /* zero */
+};
+_Static_assert(sizeof(struct sfcprobe_value) == 16, "sfcprobe_value is 16 bytes");
+_Static_assert(__builtin_offsetof(struct sfcprobe_value, answered) == 0, "sfcprobe_value.answered stands at 0");
+_Static_assert(__builtin_offsetof(struct sfcprobe_value, sequence) == 8, "sfcprobe_value.sequence stands at 8");
+_Static_assert(__builtin_offsetof(struct sfcprobe_value, pad) == 12, "sfcprobe_value.pad stands at 12");
 
 /* metrics (percpu-array): Packets and bytes by reason and direction. */
 struct metrics_key {

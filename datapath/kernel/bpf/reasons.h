@@ -19,6 +19,7 @@ enum reason {
 	REASON_REPLY_RELAYED = 9, /* forwarded: reply on its way back into the chain, handed to the function that is nearer to the end */
 	REASON_STEERED_INGRESS = 10, /* forwarded: packet to a pod whose ingress is selected, encapsulated to the first function */
 	REASON_REPLY_LEFT = 11, /* forwarded: reply of a pod whose ingress is selected, back from the chain, sent on to who opened the flow */
+	REASON_PROBE_ANSWERED = 21, /* consumed: probe of this node that has come back through a function's instance */
 	REASON_SPOOFED_ENCAP = 32, /* dropped: UDP to the steering port sent by a pod: only the datapath encapsulates */
 	REASON_NO_BACKEND = 33, /* dropped: the selected path has no ready function */
 	REASON_UNKNOWN_PATH = 34, /* dropped: the selected path is not in sfcpath */

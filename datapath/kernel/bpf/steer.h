@@ -6,6 +6,7 @@
 #include "encap.h"
 #include "flow.h"
 #include "icmp.h"
+#include "probe.h"
 
 /* Where forward packets of a flow go from here. */
 enum hop { HOP_ENCAPSULATE, HOP_PLAIN, HOP_DROP, HOP_REJECT };
@@ -85,7 +86,7 @@ static __always_inline void decide_after_function(struct decision *decision, con
 
 	if ((path & 0xff) > 1)
 		return take_path(decision, bpf_htonl(path - 1), packet, flow, REASON_STEERED_NEXT);
-	joined = classify(source, packet, DIRECTION_FROM_POD);
+	joined = is_probe(flow->path) ? 0 : classify(source, packet, DIRECTION_FROM_POD);
 	if (joined && bpf_ntohl(joined) >> 8 != path >> 8) /* not the chain it has just been through */
 		return take_path(decision, joined, packet, flow, REASON_STEERED_NEXT);
 	decision->path = bpf_htonl(path & ~0xffU);
