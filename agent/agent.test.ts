@@ -7,6 +7,7 @@ import { type Chain, EMPTY_WORLD, type Pod, SELECT_EVERYTHING, type Selector, ty
 import { Agent } from './agent.js';
 import { type Allocations, allocate, emptyState } from './allocation/index.js';
 import type { Discovery, Location } from './discovery/index.js';
+import { GuardKeeper } from './guard/index.js';
 import type { DirectoryContent } from './sources/index.js';
 
 const labelled = (app: string) => ({ requirements: [{ key: 'app', operator: 'In' as const, values: [app] }] });
@@ -103,6 +104,8 @@ class FakeDatapath implements Datapath {
   remove(): void {}
 }
 
+const NO_TABLES = { read: () => undefined, install: () => undefined, change: () => undefined };
+
 const content: DirectoryContent = { files: [], skipped: [], hash: '' };
 const running: Agent[] = [];
 afterEach(async () => {
@@ -123,7 +126,7 @@ function cluster(store: MapStore = createMemoryStore()) {
     warn: (_: object, message: string) => logged.push(message),
     error: (_: object, message: string) => logged.push(message),
   };
-  const discovery: Discovery = { locateAll: async () => ({ locations: new Map(Object.entries(places)), links: new Map() }) };
+  const discovery: Discovery = { locateAll: async () => ({ locations: new Map(Object.entries(places)), links: new Map(), routes: [] }) };
   let state = emptyState();
   const allocations: Allocations = {
     async allocate(request) {
@@ -144,6 +147,8 @@ function cluster(store: MapStore = createMemoryStore()) {
       intervalMs: 20,
       datapath,
       discovery,
+      guard: new GuardKeeper({ mode: 'off', tables: NO_TABLES, received: () => new Map(), log }),
+      guardExcept: [],
       allocations,
       reader: { read: () => ({ world, problems: [], documents: 9, locate: (problem) => problem }) },
       log,

@@ -199,6 +199,14 @@ const STATUS: StatusView = {
   reconcile: { generation: 7, lastAt: '2026-01-02T03:04:07.000Z', lastDurationMs: 3.25, changes: 2, error: '' },
   counts: { chains: 2, selectors: 1, endpoints: 1, peers: 1, conflicts: 1, problems: 1 },
   flows: { walked: 40, expired: 7 },
+  guard: {
+    state: 'on',
+    why: '',
+    settled: 3,
+    holding: [{ interface: 'veth0b', ifindex: 13, why: 'it leads to 10.244.1.9/32, and no pod is known at it' }],
+    held: { fromPod: 5, toPod: 1 },
+    unsteered: 0,
+  },
   maps: MAP_VIEWS,
   counters: [
     { reason: 'steered-source', class: 'forwarded', direction: 'from-pod', packets: 12, bytes: 3400, doc: 'selected packet of a source' },

@@ -1,4 +1,7 @@
 export type { AttachedInterface, Datapath } from './datapath.js';
+export * from './guard/index.js';
 export * from './kernel/index.js';
+export { interfaceNumber } from './libc.js';
+export { isPodKind } from './pod-kinds.js';
 export * from './userspace/index.js';
 export * from './userspace/io/index.js';
