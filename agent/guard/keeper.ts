@@ -85,11 +85,11 @@ export class GuardKeeper {
       }
       this.#settled = new Set(state.settled);
       this.#begun = new Set(state.begun);
-      const known = new Set([...state.settled, ...state.begun, ...state.met.keys()]);
       this.#change({
         hold: [...held].filter((one) => state.settled.has(one)),
         settle: others.filter((one) => !state.settled.has(one)),
-        forget: [...known].filter((one) => !present.has(one)),
+        // Not what this look has missed: it may have come since.
+        forget: [...state.gone],
       });
     });
     if (this.#first && (!this.#wanted || this.#trouble !== '')) for (const { ifindex } of facts.links) this.#begun.add(ifindex);

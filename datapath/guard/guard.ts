@@ -14,6 +14,8 @@ export interface GuardState {
   readonly met: ReadonlyMap<number, number>;
   /** Packets held since the tables were made. */
   readonly held: { readonly fromPod: number; readonly toPod: number };
+  /** Of all these, interfaces that there are no more. */
+  readonly gone: ReadonlySet<number>;
   /** Made by this version. */
   readonly current: boolean;
 }
@@ -24,17 +26,25 @@ interface Item {
   readonly set?: { readonly name: string; readonly elem?: readonly unknown[] };
 }
 
-/** An interface as nft lists it: by its name, or its number where it is gone. */
-function listedNumber(listed: unknown): number {
-  const text = String(listed);
-  return interfaceNumber(text) || Number(text);
+interface Element {
+  readonly ifindex: number;
+  readonly gone: boolean;
+  readonly packets: number;
 }
 
-/** An element with a counter is an object, one without a word. */
-function elementOf(listed: unknown): { readonly ifindex: number; readonly packets: number } {
-  if (typeof listed !== 'object' || listed === null) return { ifindex: listedNumber(listed), packets: 0 };
-  const { val, counter } = (listed as { elem: { val: unknown; counter?: { packets: number } } }).elem;
-  return { ifindex: listedNumber(val), packets: counter?.packets ?? 0 };
+/**
+ * An element with a counter is an object, one without a word: the interface's name, or its number where it is gone.
+ * Undefined: it went while it was listed, and is known by nothing; the next listing has its number.
+ */
+function elementOf(listed: unknown): Element | undefined {
+  const { val, counter } =
+    typeof listed === 'object' && listed !== null
+      ? (listed as { elem: { val: unknown; counter?: { packets: number } } }).elem
+      : { val: listed };
+  const text = String(val);
+  const present = interfaceNumber(text);
+  const ifindex = present === 0 && /^\d+$/.test(text) ? Number(text) : present;
+  return ifindex === 0 ? undefined : { ifindex, gone: present === 0, packets: counter?.packets ?? 0 };
 }
 
 const refused = (words: string) => new SfcError('GUARD_UNAVAILABLE', `nftables: ${words}`);
@@ -43,16 +53,21 @@ const isMissing = (words: string) => words.includes('No such file or directory')
 
 /** Undefined when the tables are not there. Throws `GUARD_UNAVAILABLE`. */
 export function readGuard(): GuardState | undefined {
-  const { documents, words } = nft(GUARD_FAMILIES.map((family) => `list table ${family} ${GUARD_TABLE}`).join('\n'));
-  if (isMissing(words)) return undefined;
-  if (words !== '') throw refused(words);
+  // One at a time: libnftables 1.0.6 looks for the tables of several commands in the last one's family only.
+  const answers = GUARD_FAMILIES.map((family) => nft(`list table ${family} ${GUARD_TABLE}`));
+  const words = answers.find((answer) => answer.words !== '' && !isMissing(answer.words))?.words;
+  if (words !== undefined) throw refused(words);
+  if (answers.every((answer) => answer.words !== '')) return undefined;
+  const documents = answers.flatMap((answer) => answer.documents);
   const settled: ReadonlySet<number>[] = [];
   const begun = new Set<number>();
   const met = new Map<number, number>();
+  const gone = new Set<number>();
   const held = { fromPod: 0, toPod: 0 };
   let layouts = 0;
   for (const { chain, counter, set } of documents.flatMap((one) => (one as { nftables: readonly Item[] }).nftables)) {
-    const elements = (set?.elem ?? []).map(elementOf);
+    const elements = (set?.elem ?? []).map(elementOf).filter((element) => element !== undefined);
+    for (const element of elements) if (element.gone) gone.add(element.ifindex);
     if (chain?.name === LAYOUT_CHAIN) layouts++;
     else if (counter?.name === 'from_pod') held.fromPod += counter.packets;
     else if (counter?.name === 'to_pod') held.toPod += counter.packets;
@@ -64,7 +79,7 @@ export function readGuard(): GuardState | undefined {
   const [one = new Set<number>(), ...others] = settled;
   const both = [...one].filter((ifindex) => others.every((other) => other.has(ifindex)));
   const current = layouts === GUARD_FAMILIES.length && settled.length === HOLDING.length;
-  return { settled: new Set(both), begun, met, held, current };
+  return { settled: new Set(both), begun, met, held, gone, current };
 }
 
 /** Makes the tables, in place of what is there. Throws `GUARD_UNAVAILABLE`. */

@@ -103,13 +103,14 @@ export function changeText({ settle = [], hold = [], begin = [], forget = [] }: 
   const add = (family: GuardFamily, set: string, ifindexes: readonly number[]) => {
     if (ifindexes.length > 0) lines.push(`add element ${family} ${GUARD_TABLE} ${set} { ${ifindexes.join(', ')} }`);
   };
-  // nft 1.0.6 has no `destroy`: what may be missing is added first, and never seen.
-  const take = (family: GuardFamily, set: string, ifindexes: readonly number[]) => {
+  // nft 1.0.6 has no `destroy`: what may be missing is added first, and never seen. To take one twice is an error.
+  const take = (family: GuardFamily, set: string, ...lists: readonly (readonly number[])[]) => {
+    const ifindexes = [...new Set(lists.flat())];
     add(family, set, ifindexes);
     if (ifindexes.length > 0) lines.push(`delete element ${family} ${GUARD_TABLE} ${set} { ${ifindexes.join(', ')} }`);
   };
   for (const family of HOLDING) {
-    take(family, 'settled', [...hold, ...forget]);
+    take(family, 'settled', hold, forget);
     take(family, 'begun', forget);
     add(family, 'begun', begin);
     add(family, 'settled', settle);
