@@ -147,7 +147,7 @@ function cluster(store: MapStore = createMemoryStore()) {
       intervalMs: 20,
       datapath,
       discovery,
-      guard: new GuardKeeper({ mode: 'off', tables: NO_TABLES, received: () => new Map(), log }),
+      guard: new GuardKeeper({ mode: 'off', tables: NO_TABLES, received: () => new Map(), wait: async () => undefined, log }),
       guardExcept: [],
       allocations,
       reader: { read: () => ({ world, problems: [], documents: 9, locate: (problem) => problem }) },

@@ -250,7 +250,7 @@ export class Agent implements AgentView {
     if (result.changes > 0) datapath.policyChanged();
     const { observed } = this.#reconciler;
     const selecting = this.#selecting();
-    guard.beginning(
+    await guard.beginning(
       found.filter(({ ifindex }) => observed.endpoints.has(ifindex)).map((one) => ({ ...one, selected: selecting.has(one.ifindex) })),
     );
     const attachErrors = this.#attachments.update(found, observed.endpoints, before.keys());

@@ -200,7 +200,6 @@ export class Starts {
     const { bed } = this;
     const [namespace, address, host] = [this.#namespace(id), this.#address(id), `s${id}`];
     await run(['ip', 'netns', 'add', namespace]);
-    await run(['nsenter', `--net=/run/netns/${namespace}`, '--', 'tee', '/proc/sys/net/ipv6/conf/default/disable_ipv6'], { stdin: '1' });
     this.#tell({ begin: id, namespace });
     const bridged = this.#node.attachment === 'bridged';
     const link = `link add ${host} mtu ${bed.mtu.fabric} type veth peer name eth0 mtu ${bed.mtu.pod} netns ${namespace}`;

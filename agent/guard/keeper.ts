@@ -12,6 +12,9 @@ import { type Log, Standing } from '../log.js';
 import type { GuardView } from '../view.js';
 import { type Decision, decide, type HostFacts } from './decide.js';
 
+/** How long a received packet may wait for the CPU before it meets the guard. */
+const SOFTIRQ_MS = [1, 4, 15];
+
 /** The tables in the kernel; every call may throw `GUARD_UNAVAILABLE`. */
 export interface GuardTables {
   read(): GuardState | undefined;
@@ -24,7 +27,9 @@ export interface KeeperOptions {
   readonly mode: 'on' | 'off' | 'required';
   readonly tables: GuardTables;
   /** Packets received by interface name, from the kernel's own counters. */
-  readonly received: () => ReadonlyMap<string, number>;
+  readonly received: (ifnames: readonly string[]) => ReadonlyMap<string, number>;
+  /** Resolves after so many milliseconds. */
+  readonly wait: (ms: number) => Promise<void>;
   readonly log: Log;
 }
 
@@ -44,6 +49,9 @@ export class GuardKeeper {
   #settled: Set<number> = new Set();
   #begun: Set<number> = new Set();
   #unsteered = 0;
+  /** Interfaces that may be older than the guard, and ports of bridges. */
+  #older: ReadonlySet<number> = new Set();
+  #ports: ReadonlySet<number> = new Set();
   /** Nothing is known of what interfaces sent before the agent's first look, where no guard was there. */
   #first = true;
 
@@ -68,6 +76,7 @@ export class GuardKeeper {
     // Of a known pod nothing is settled here: its entries and programs come first.
     const decisions = decide({ ...facts, endpoints: new Map([...facts.endpoints.keys()].map((ifindex) => [ifindex, 'not yet'])) });
     const present = new Set(facts.links.map(({ ifindex }) => ifindex));
+    this.#ports = new Set(facts.links.flatMap(({ ifindex, master }) => (master === '' ? [] : [ifindex])));
     const others = decisions.flatMap(({ link, action }) => (action === 'settle' ? [link.ifindex] : []));
     const held = new Set([...decisions.flatMap(({ link, action }) => (action === 'hold' ? [link.ifindex] : [])), ...fresh, ...leaving]);
     this.#attempt(() => {
@@ -80,6 +89,7 @@ export class GuardKeeper {
         const settled = new Set([...kept, ...others]);
         this.#options.tables.install(settled, this.#begun);
         this.#settled = settled;
+        this.#older = present;
         this.#options.log.info({ settled: this.#settled.size }, 'the guard is in place');
         return;
       }
@@ -99,29 +109,50 @@ export class GuardKeeper {
 
   /**
    * Interfaces are about to get their programs. Of those that had none before and are selected, what the
-   * kernel has received and the guard has not seen has left unsteered. The guard is asked second: what
-   * comes in between is seen and not yet received, never the other way round.
+   * kernel has received and the guard has not seen has left unsteered.
    */
-  beginning(interfaces: readonly Beginning[]): void {
+  async beginning(interfaces: readonly Beginning[]): Promise<void> {
     const fresh = interfaces.filter(({ ifindex }) => !this.#begun.has(ifindex));
     if (fresh.length === 0) return;
-    const judged = fresh.filter(({ selected }) => selected);
-    if (judged.length > 0) {
-      const received = this.#options.received();
-      let met: ReadonlyMap<number, number> = new Map();
-      this.#attempt(() => {
-        met = this.#options.tables.read()?.met ?? met;
-      });
-      for (const { ifindex, ifname } of judged) {
-        const packets = Math.max(0, (received.get(ifname) ?? 0) - (met.get(ifindex) ?? 0));
-        this.#unsteered += packets;
-        if (packets > 0)
-          this.#options.log.warn({ ifname, ifindex, packets }, 'packets of a selected pod had left before its programs were there');
-      }
+    const unseen = await this.#unseen(fresh.filter(({ selected, ifindex }) => selected && this.#tells(ifindex)));
+    for (const { ifname, ifindex, packets } of unseen) {
+      this.#unsteered += packets;
+      this.#options.log.warn({ ifname, ifindex, packets }, 'packets of a selected pod had left before its programs were there');
     }
     const begin = fresh.map(({ ifindex }) => ifindex);
     for (const ifindex of begin) this.#begun.add(ifindex);
     this.#attempt(() => this.#options.tables.change({ begin }));
+  }
+
+  /**
+   * Does what the guard has not seen tell of what has left? Before a bridge lets a new port forward it throws
+   * frames away that it counts nowhere: of a port that is younger than the guard it does not.
+   */
+  #tells(ifindex: number): boolean {
+    return !this.#ports.has(ifindex) || this.#older.has(ifindex) || !this.#wanted || this.#trouble !== '';
+  }
+
+  /**
+   * Packets that the kernel has received and the guard has not seen. The guard is asked second, so that what comes
+   * in between is seen and not yet received; and again a few times, for what was received and still waited for
+   * its softirq.
+   */
+  async #unseen(interfaces: readonly Beginning[]): Promise<readonly (Beginning & { readonly packets: number })[]> {
+    let unseen = interfaces.map((one) => ({ ...one, packets: Number.POSITIVE_INFINITY }));
+    for (const ms of [0, ...SOFTIRQ_MS]) {
+      if (unseen.length === 0) break;
+      if (ms > 0) await this.#options.wait(ms);
+      const received = this.#options.received(unseen.map(({ ifname }) => ifname));
+      let met: ReadonlyMap<number, number> = new Map();
+      this.#attempt(() => {
+        met = this.#options.tables.read()?.met ?? met;
+      });
+      unseen = unseen
+        .map((one) => ({ ...one, packets: Math.min(one.packets, (received.get(one.ifname) ?? 0) - (met.get(one.ifindex) ?? 0)) }))
+        .filter(({ packets }) => packets > 0);
+      if (!this.#wanted || this.#trouble !== '') break;
+    }
+    return unseen;
   }
 
   /** Maps and programs are what they are for now: what is complete is settled. */

@@ -1,5 +1,6 @@
 /** What becomes of the guard before the datapath opens, and by command. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   changeGuard,
   hasPinnedState,
@@ -45,7 +46,7 @@ export function openGuard(settings: Settings, log: Log): GuardKeeper {
     // Where nobody wants a guard, a machine without nftables is as good as any. Otherwise the rounds try again, and tell.
     if (!(error instanceof SfcError) || error.code !== 'GUARD_UNAVAILABLE' || settings.guard === 'required') throw error;
   }
-  return new GuardKeeper({ mode: settings.guard, tables: TABLES, received: readReceived, log });
+  return new GuardKeeper({ mode: settings.guard, tables: TABLES, received: readReceived, wait: (ms) => sleep(ms), log });
 }
 
 /** `sfcd --remove`. Where there is no nftables there is no guard either. */
