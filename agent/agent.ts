@@ -16,13 +16,13 @@ import type { Allocation, Allocations } from './allocation/index.js';
 import { Attachments } from './attachments.js';
 import { chainViews, endpointViews, selectorViews, serviceViews } from './chain-views.js';
 import type { Discovery, Survey } from './discovery/index.js';
-import { knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
+import { comingAndGoing, knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
 import { FlowCollector, type FlowTimeouts } from './flows/index.js';
 import { type GuardKeeper, type HostFacts, missingOf } from './guard/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
 import { type Log, Standing } from './log.js';
 import { counterViews, entryViews, mapViews } from './map-views.js';
-import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler, type Target } from './reconciler/index.js';
+import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
 import { type Rounds, startRounds } from './rounds.js';
 import type { DirectoryContent, ManifestReader } from './sources/index.js';
 import type { RoundState } from './state.js';
@@ -245,7 +245,9 @@ export class Agent implements AgentView {
 
     const before = new Map([...this.#reconciler.observed.endpoints].map(([ifindex, value]) => [ifindex, value.id]));
     const { guard, datapath } = this.#options;
-    guard.open(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, '']))), ...comingAndGoing(before, target));
+    const [coming, going] = comingAndGoing(before, target);
+    guard.open(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, '']))), coming, going);
+    this.#attachments.leave([...going, ...coming.filter((ifindex) => before.has(ifindex))]);
     const result = this.#reconciler.reconcile(target);
     if (result.changes > 0) datapath.policyChanged();
     const { observed } = this.#reconciler;
@@ -253,7 +255,7 @@ export class Agent implements AgentView {
     await guard.beginning(
       found.filter(({ ifindex }) => observed.endpoints.has(ifindex)).map((one) => ({ ...one, selected: selecting.has(one.ifindex) })),
     );
-    const attachErrors = this.#attachments.update(found, observed.endpoints, before.keys());
+    const attachErrors = this.#attachments.update(found, observed.endpoints);
     const missing = (ifindex: number) =>
       guard.isSettled(ifindex) ? '' : attachErrors.get(ifindex) || missingOf(ifindex, target, observed);
     guard.close(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, missing(ifindex)]))));
@@ -392,10 +394,4 @@ export class Agent implements AgentView {
       rule,
     }));
   }
-}
-
-/** Interfaces that have no entry yet, or another pod's, and interfaces whose entry goes. */
-function comingAndGoing(before: ReadonlyMap<number, number>, target: Target): [coming: number[], going: number[]] {
-  const coming = [...target.endpoints].flatMap(([ifindex, { id }]) => (before.get(ifindex) === id ? [] : [ifindex]));
-  return [coming, [...before.keys()].filter((ifindex) => !target.endpoints.has(ifindex))];
 }

@@ -24,13 +24,28 @@ export class Attachments {
   }
 
   /**
+   * Interfaces whose entry goes, or becomes another pod's. The programs go first: a packet that waits in a queue of the
+   * userspace datapath would meet them without an entry, and pass.
+   */
+  leave(ifindexes: Iterable<number>): void {
+    for (const ifindex of ifindexes) {
+      try {
+        this.#datapath.detach(ifindex);
+        this.#attached.delete(ifindex);
+        this.#log.info({ ifindex }, 'detached');
+      } catch (error) {
+        this.#log.warn({ ifindex, err: error }, 'could not detach');
+      }
+    }
+  }
+
+  /**
    * The map entry comes first: the programs let packets of an interface without an entry pass.
    * @param found pods' interfaces
    * @param inMaps interfaces that have an entry now
-   * @param before those that had one before this round
    * @returns why an interface could not be attached
    */
-  update(found: readonly TrackedEndpoint[], inMaps: ReadonlyMap<number, unknown>, before: Iterable<number>): Map<number, string> {
+  update(found: readonly TrackedEndpoint[], inMaps: ReadonlyMap<number, unknown>): Map<number, string> {
     const errors = new Map<number, string>();
     const attached = new Map<number, AttachedInterface>();
     for (const { ifindex, ifname, pod } of found) {
@@ -43,15 +58,7 @@ export class Attachments {
         errors.set(ifindex, error instanceof Error ? error.message : String(error));
       }
     }
-    for (const ifindex of new Set([...before, ...this.#attached.keys()])) {
-      if (inMaps.has(ifindex)) continue;
-      try {
-        this.#datapath.detach(ifindex);
-        this.#log.info({ ifindex }, 'detached');
-      } catch (error) {
-        this.#log.warn({ ifindex, err: error }, 'could not detach');
-      }
-    }
+    this.leave([...this.#attached.keys()].filter((ifindex) => !inMaps.has(ifindex)));
     this.#attached = attached;
     return errors;
   }

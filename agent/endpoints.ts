@@ -6,7 +6,7 @@
 import { isPodKind } from '../datapath/index.js';
 import { ENDPOINT_FLAG, FAMILY, formatMapAddress } from '../maps/index.js';
 import { assignEndpointIds, type Discovery, type KnownEndpoint, type Survey } from './discovery/index.js';
-import type { Observed } from './reconciler/index.js';
+import type { Observed, Target } from './reconciler/index.js';
 
 /** A pod of this node that has an address. */
 export interface LocalPod {
@@ -103,4 +103,13 @@ export async function trackEndpoints(
     return { pod, addresses, id, ifindex: place.ifindex, ifname: place.ifname, mtu: place.mtu, problem: '' };
   });
   return { tracked, survey };
+}
+
+/**
+ * Interfaces that have no entry yet, or another pod's, and interfaces whose entry goes.
+ * @param before endpoint ids by interface, as the maps have them
+ */
+export function comingAndGoing(before: ReadonlyMap<number, number>, target: Target): [coming: number[], going: number[]] {
+  const coming = [...target.endpoints].flatMap(([ifindex, { id }]) => (before.get(ifindex) === id ? [] : [ifindex]));
+  return [coming, [...before.keys()].filter((ifindex) => !target.endpoints.has(ifindex))];
 }
