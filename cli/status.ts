@@ -42,13 +42,13 @@ function* guardLines(guard: GuardView, paint: Paint, line: (name: string, value:
   if (guard.state !== 'on') {
     yield line('guard', paint.bad(guard.state === 'off' ? 'off: new pods are not held' : `unavailable: ${printable(guard.why)}`));
   } else {
-    const held = `${guard.held.fromPod} from pods and ${guard.held.toPod} to pods held so far`;
-    yield line('guard', `${plural(guard.settled, 'interface')} settled, ${guard.holding.length} held; ${held}`);
+    yield line('guard', `${plural(guard.settled, 'interface')} settled, ${guard.holding.length} held`);
     for (const one of guard.holding.slice(0, MOST_HELD)) yield line('', `holds ${printable(`${one.interface}: ${one.why}`)}`);
     if (guard.holding.length > MOST_HELD) yield line('', `holds ${guard.holding.length - MOST_HELD} more`);
+    yield line('', `${plural(guard.held.fromPod, 'packet')} from pods and ${guard.held.toPod} to pods were held`);
   }
-  if (guard.unsteered > 0)
-    yield line('unsteered', paint.bad(`${guard.unsteered} packets of selected pods, before their programs were there`));
+  const unsteered = `${plural(guard.unsteered, 'packet')} of selected pods left before their programs were there`;
+  yield line('unsteered', guard.unsteered > 0 ? paint.bad(unsteered) : unsteered);
 }
 
 /** @param now milliseconds since 1970 */

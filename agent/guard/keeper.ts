@@ -63,9 +63,9 @@ export class GuardKeeper {
     return this.#options.mode !== 'off';
   }
 
-  /** Is the interface settled? Without a guard everything is. */
+  /** Is the interface settled? Where no guard is wanted everything is. */
   isSettled(ifindex: number): boolean {
-    return !this.#wanted || this.#trouble !== '' || this.#settled.has(ifindex);
+    return !this.#wanted || this.#settled.has(ifindex);
   }
 
   /**
@@ -177,14 +177,15 @@ export class GuardKeeper {
   }
 
   view(): GuardView {
-    let held = { fromPod: 0, toPod: 0 };
+    let state: GuardState | undefined;
     this.#attempt(() => {
-      held = this.#options.tables.read()?.held ?? held;
+      state = this.#options.tables.read();
     }, false);
+    const { held, settled } = state ?? { held: { fromPod: 0, toPod: 0 }, settled: new Set() };
     return {
-      state: !this.#wanted ? 'off' : this.#trouble === '' ? 'on' : 'unavailable',
-      why: this.#trouble,
-      settled: this.#settled.size,
+      state: !this.#wanted ? 'off' : this.#trouble === '' && state !== undefined ? 'on' : 'unavailable',
+      why: this.#trouble || (this.#wanted && state === undefined ? 'it is not in place yet' : ''),
+      settled: settled.size,
       holding: this.#held.map(({ link: { ifname, ifindex }, why }) => ({ interface: ifname, ifindex, why })),
       held,
       unsteered: this.#unsteered,
