@@ -45,6 +45,7 @@ export function openGuard(settings: Settings, log: Log): GuardKeeper {
   } catch (error) {
     // Where nobody wants a guard, a machine without nftables is as good as any. Otherwise the rounds try again, and tell.
     if (!(error instanceof SfcError) || error.code !== 'GUARD_UNAVAILABLE' || settings.guard === 'required') throw error;
+    if (settings.guard === 'off') log.debug({}, `whether there is a guard to remove is not known: ${error.message}`);
   }
   return new GuardKeeper({ mode: settings.guard, tables: TABLES, received: readReceived, wait: (ms) => sleep(ms), log });
 }
