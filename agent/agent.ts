@@ -2,21 +2,23 @@
  * The agent: source, discovery, allocations, policy, reconciler and datapath in one loop.
  *
  *     directory ─► content ─┐
- *     ip monitor ─► host ───┼─► round: parse ─► survey ─► allocate ─► compile ─► reconcile ─► attach
+ *     ip monitor ─► host ───┼─► round: parse ─► survey ─► allocate ─► compile ─► hold ─► reconcile ─► attach ─► settle
  *     interval ─────────────┘
  *
  * Rounds never overlap. Nothing is deleted before the source has been read once. Everything outside
  * (clock, discovery, allocations, datapath) comes in as a port.
  */
 
-import type { AttachedInterface, Datapath } from '../datapath/index.js';
-import { type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
+import type { Datapath } from '../datapath/index.js';
+import { ENDPOINT_SELECTS, type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
 import { type Address, compileNode, type FailsProbes, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
 import type { Allocation, Allocations } from './allocation/index.js';
+import { Attachments } from './attachments.js';
 import { chainViews, endpointViews, probesView, selectorViews, serviceViews } from './chain-views.js';
-import type { Discovery } from './discovery/index.js';
-import { knownEndpoints, type Tracked, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
+import type { Discovery, Survey } from './discovery/index.js';
+import { comingAndGoing, knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
 import { FlowCollector, type FlowTimeouts } from './flows/index.js';
+import { type GuardKeeper, type HostFacts, missingOf } from './guard/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
 import type { Log } from './log.js';
 import { counterViews, entryViews, mapViews } from './map-views.js';
@@ -44,6 +46,7 @@ import type {
 const SURVEY_MS = 30_000;
 /** After a round that failed as a whole (ms). */
 const RETRY_MS = 1000;
+const SELECTS = ENDPOINT_SELECTS.egress | ENDPOINT_SELECTS.ingress;
 
 export interface AgentOptions {
   readonly version: string;
@@ -58,6 +61,9 @@ export interface AgentOptions {
   readonly intervalMs: number;
   readonly datapath: Datapath;
   readonly discovery: Discovery;
+  readonly guard: GuardKeeper;
+  /** Interfaces that are none of pods, by name. */
+  readonly guardExcept: readonly string[];
   readonly allocations: Allocations;
   readonly reader: ManifestReader;
   readonly log: Log;
@@ -83,12 +89,14 @@ export class Agent implements AgentView {
   readonly #said: RoundLog;
   readonly #outages: Outages;
   readonly #sizes: Sizes;
-  #methods = new Map<number, AttachedInterface>();
+  readonly #attachments: Attachments;
   #content: DirectoryContent | undefined;
   #world: World | undefined;
   #source = { documents: 0, readAt: '', trouble: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
   #allocation: { readonly world: World; readonly value: Allocation } | undefined;
-  #endpoints: { readonly world: World; readonly at: number; readonly tracked: Tracked } | undefined;
+  #endpoints:
+    | { readonly world: World; readonly at: number; readonly tracked: readonly TrackedEndpoint[]; readonly survey: Survey }
+    | undefined;
   #state: RoundState | undefined;
   #last = { generation: 0, at: '', durationMs: 0, changes: 0, failure: '' };
   #againAt: number | undefined;
@@ -99,6 +107,7 @@ export class Agent implements AgentView {
     this.#options = options;
     this.#maps = typedMaps(options.datapath.store);
     this.#reconciler = new Reconciler(options.datapath.store, options.clock.monotonic);
+    this.#attachments = new Attachments(options.datapath, options.log);
     this.#startedAt = options.clock.wall().toISOString();
     this.#said = new RoundLog(options.log);
     this.#outages = new Outages(options.log, options.clock.wall);
@@ -149,6 +158,15 @@ export class Agent implements AgentView {
     this.#prober.close();
     await this.#rounds.close();
     await this.#collector.close();
+    // Nothing steers without the process: what was steered is held until the next one does.
+    const { datapath, guard } = this.#options;
+    if (datapath.kind === 'userspace') guard.hold([...this.#selecting()]);
+  }
+
+  /** Interfaces of pods of which something is selected. */
+  #selecting(): Set<number> {
+    const { endpoints } = this.#reconciler.observed;
+    return new Set([...endpoints].flatMap(([ifindex, { flags }]) => ((flags & SELECTS) === 0 ? [] : [ifindex])));
   }
 
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
@@ -159,7 +177,7 @@ export class Agent implements AgentView {
     const world = this.#world;
     if (world === undefined) return undefined;
     const surveyed = this.#endpoints;
-    const lost = surveyed?.tracked.endpoints.some(({ problem }) => problem !== '') === true || (this.#state?.attachErrors.size ?? 0) > 0;
+    const lost = surveyed?.tracked.some(({ problem }) => problem !== '') === true || (this.#state?.attachErrors.size ?? 0) > 0;
     const survey = surveyed === undefined || surveyed.world !== world || reasons.has('host') || lost || start - surveyed.at >= SURVEY_MS;
     if (!survey && reasons.size === 1 && reasons.has('interval')) {
       return this.#againAt === undefined ? undefined : Math.max(0, this.#againAt - start);
@@ -173,7 +191,7 @@ export class Agent implements AgentView {
       this.#said.finished(this.#state, this.#errors());
       this.#outages.follow(this.chains());
       // Last: it looks into pods, and no packet waits for it.
-      if (survey && this.#state !== undefined) await this.#sizes.follow({ ...this.#state, survey: this.#endpoints?.tracked.survey });
+      if (survey && this.#state !== undefined) await this.#sizes.follow({ ...this.#state, survey: this.#endpoints?.survey });
       return againInMs;
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error);
@@ -221,11 +239,15 @@ export class Agent implements AgentView {
     const { node, discovery, allocations, clock } = this.#options;
     const local = world.pods.filter((pod) => pod.nodeName === node && isSteerable(pod));
     if (survey) {
-      const asked = local.map((pod) => ({ pod: podKey(pod), addresses: pod.addresses.map(({ text }) => text) }));
-      const tracked = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery);
-      this.#endpoints = { world, at: clock.monotonic(), tracked };
+      const asked = local.map(({ addresses, terminating, ...pod }) => ({
+        pod: podKey(pod),
+        addresses: addresses.map(({ text }) => text),
+        terminating,
+      }));
+      const found = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery);
+      this.#endpoints = { world, at: clock.monotonic(), ...found };
     }
-    const endpoints = this.#endpoints?.tracked.endpoints ?? [];
+    const endpoints = this.#endpoints?.tracked ?? [];
     if (this.#allocation?.world !== world) {
       this.#allocation = { world, value: await allocations.allocate(allocationRequest(world)) };
     }
@@ -240,48 +262,39 @@ export class Agent implements AgentView {
     const located = found.map(({ pod, id, ifindex, mtu }) => ({ id, ifindex, mtu, addresses: addresses.get(pod) ?? [] }));
     const target = buildTarget(compiled, located, this.#layer);
 
-    const before = [...this.#reconciler.observed.endpoints.keys()];
+    const before = new Map([...this.#reconciler.observed.endpoints].map(([ifindex, value]) => [ifindex, value.id]));
+    const { guard, datapath } = this.#options;
+    const [coming, going] = comingAndGoing(before, target);
+    guard.open(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, '']))), coming, going);
+    this.#attachments.leave([...going, ...coming.filter((ifindex) => before.has(ifindex))]);
     const result = this.#reconciler.reconcile(target);
-    if (result.changes > 0) this.#options.datapath.policyChanged();
-    const attachErrors = this.#attach(found, before);
-    const attached = located.filter(({ ifindex }) => this.#methods.has(ifindex)).sort((one, other) => one.id - other.id);
+    if (result.changes > 0) datapath.policyChanged();
+    const { observed } = this.#reconciler;
+    const selecting = this.#selecting();
+    await guard.beginning(
+      found.filter(({ ifindex }) => observed.endpoints.has(ifindex)).map((one) => ({ ...one, selected: selecting.has(one.ifindex) })),
+    );
+    const attachErrors = this.#attachments.update(found, observed.endpoints);
+    const attached = located.filter(({ ifindex }) => this.#attachments.has(ifindex)).sort((one, other) => one.id - other.id);
     this.#prober.aim(
       aimsOf(
         compiled.paths,
         attached.flatMap(({ addresses }) => addresses),
       ),
     );
+    const missing = (ifindex: number) =>
+      guard.isSettled(ifindex) ? '' : attachErrors.get(ifindex) || missingOf(ifindex, target, observed);
+    guard.close(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, missing(ifindex)]))));
     const problems = [...this.#source.problems, ...[...lookup.problems, ...compiled.problems].map(this.#source.locate)];
     this.#state = { world, allocation, compiled, failsProbes, problems, endpoints, attachErrors, target, result };
     return result;
   }
 
-  /** The map entry comes first: the programs let packets of an interface without an entry pass. */
-  #attach(found: readonly TrackedEndpoint[], before: readonly number[]): Map<number, string> {
-    const { datapath, log } = this.#options;
-    const { endpoints } = this.#reconciler.observed;
-    const errors = new Map<number, string>();
-    const methods = new Map<number, AttachedInterface>();
-    for (const { ifindex, ifname, pod } of found) {
-      if (!endpoints.has(ifindex)) continue;
-      try {
-        methods.set(ifindex, datapath.attach(ifindex, ifname));
-        if (!this.#methods.has(ifindex)) log.info({ pod, ifname, ifindex, method: methods.get(ifindex)?.method }, 'attached');
-      } catch (error) {
-        errors.set(ifindex, error instanceof Error ? error.message : String(error));
-      }
-    }
-    for (const ifindex of new Set([...before, ...this.#methods.keys()])) {
-      if (endpoints.has(ifindex)) continue;
-      try {
-        datapath.detach(ifindex);
-        log.info({ ifindex }, 'detached');
-      } catch (error) {
-        log.warn({ ifindex, err: error }, 'could not detach');
-      }
-    }
-    this.#methods = methods;
-    return errors;
+  /** @param endpoints interfaces of pods, and what is missing of each */
+  #hostFacts(world: World, endpoints: ReadonlyMap<number, string>): HostFacts {
+    const { links = new Map(), routes = [] } = this.#endpoints?.survey ?? {};
+    const ranges = world.nodes.flatMap(({ podCidrs }) => podCidrs.map(({ text }) => text));
+    return { links: [...links.values()], routes, ranges, endpoints, except: this.#options.guardExcept };
   }
 
   #errors(): string[] {
@@ -299,7 +312,7 @@ export class Agent implements AgentView {
     if (this.#last.failure !== '') return this.#last.failure;
     const owed = this.#state.result.owed[0];
     if (owed !== undefined) return `${owed.action}: ${owed.error}`;
-    const waiting = this.#state.endpoints.find(({ ifindex }) => !this.#methods.has(ifindex));
+    const waiting = this.#state.endpoints.find(({ ifindex }) => !this.#attachments.has(ifindex));
     if (waiting === undefined) return '';
     return `${waiting.pod}: ${waiting.problem || (this.#state.attachErrors.get(waiting.ifindex) ?? 'not attached')}`;
   }
@@ -336,6 +349,7 @@ export class Agent implements AgentView {
       outages: this.#outages.current,
       flows: this.#collector.collected,
       probes: probesView(this.#prober.probed(), this.#prober.counts),
+      guard: this.#options.guard.view(),
       maps: this.maps(counters.length),
       counters,
     };
@@ -365,7 +379,7 @@ export class Agent implements AgentView {
 
   endpoints(): readonly EndpointView[] {
     if (this.#state === undefined) return [];
-    return endpointViews(this.#state, new Map([...this.#methods].map(([ifindex, { method }]) => [ifindex, method])));
+    return endpointViews(this.#state, this.#attachments.methods());
   }
 
   services(): readonly ServiceView[] {

@@ -3,9 +3,10 @@
  * interface lives: a bridge that forgot a port, or a pod that is slow to answer, loses nothing.
  */
 
+import { isPodKind } from '../datapath/index.js';
 import { ENDPOINT_FLAG, FAMILY, formatMapAddress } from '../maps/index.js';
 import { assignEndpointIds, type Discovery, type KnownEndpoint, type Survey } from './discovery/index.js';
-import type { Observed } from './reconciler/index.js';
+import type { Observed, Target } from './reconciler/index.js';
 
 /** A pod of this node that has an address. */
 export interface LocalPod {
@@ -13,6 +14,8 @@ export interface LocalPod {
   readonly pod: string;
   /** Canonical text; the first one is asked for. */
   readonly addresses: readonly string[];
+  /** It is being deleted. */
+  readonly terminating?: boolean;
 }
 
 export interface TrackedEndpoint extends LocalPod {
@@ -44,35 +47,37 @@ interface Place {
   readonly mtu: number;
 }
 
-export interface Tracked {
-  readonly endpoints: readonly TrackedEndpoint[];
-  /** The host as it was found; undefined: there was no pod to look for. */
-  readonly survey: Survey | undefined;
-}
-
 /**
+ * A pod that is ending gets no other interface than it has: what its address leads to now is the next pod's, whose own
+ * manifest may not be there yet.
+ *
  * @param known what the `endpoint` map holds
  * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
  */
-export async function trackEndpoints(pods: readonly LocalPod[], known: readonly KnownEndpoint[], discovery: Discovery): Promise<Tracked> {
-  const asked = pods.flatMap(({ addresses }) => addresses.slice(0, 1));
-  if (asked.length === 0) return { endpoints: [], survey: undefined };
-  const hasIpv6 = pods.some(({ addresses }) => addresses.some((address) => address.includes(':')));
-  const survey = await discovery.locateAll(asked, hasIpv6);
+export async function trackEndpoints(
+  pods: readonly LocalPod[],
+  known: readonly KnownEndpoint[],
+  discovery: Discovery,
+): Promise<{ readonly tracked: readonly TrackedEndpoint[]; readonly survey: Survey }> {
+  const survey = await discovery.locateAll(pods.flatMap(({ addresses }) => addresses.slice(0, 1)));
   const { locations, links } = survey;
   const places = new Map<string, Place>();
   const problems = new Map<string, string>();
   const owners = new Map<number, string>();
-  for (const { pod, addresses } of pods) {
+  for (const { pod, addresses, terminating } of pods) {
     const address = addresses[0] ?? '';
     const location = locations.get(address);
     const before = known.find((entry) => entry.addresses.includes(address));
     const link = before === undefined ? undefined : links.get(before.ifindex);
     let place: Place | undefined;
     if (location?.kind === 'found') place = location;
-    else if (location?.kind === 'unresolved' && link?.kind === 'veth') place = link;
+    else if (location?.kind === 'unresolved' && link !== undefined && isPodKind(link.kind)) place = link;
     if (place === undefined) {
       problems.set(pod, location === undefined ? `nothing is known of ${address}` : location.kind === 'found' ? '' : location.problem);
+      continue;
+    }
+    if (terminating === true && !known.some((entry) => entry.ifindex === place?.ifindex && entry.addresses.includes(address))) {
+      problems.set(pod, `it is ending, and ${place.ifname}, which leads to ${address}, is not its own`);
       continue;
     }
     const owner = owners.get(place.ifindex);
@@ -89,7 +94,7 @@ export async function trackEndpoints(pods: readonly LocalPod[], known: readonly 
     return place === undefined ? [] : [{ pod, ifindex: place.ifindex, address: addresses[0] ?? '' }];
   });
   const ids = assignEndpointIds(requests, known);
-  const endpoints = pods.map(({ pod, addresses }) => {
+  const tracked = pods.map(({ pod, addresses }) => {
     const place = places.get(pod);
     const id = ids.get(pod);
     if (place === undefined || id === undefined) {
@@ -97,5 +102,14 @@ export async function trackEndpoints(pods: readonly LocalPod[], known: readonly 
     }
     return { pod, addresses, id, ifindex: place.ifindex, ifname: place.ifname, mtu: place.mtu, problem: '' };
   });
-  return { endpoints, survey };
+  return { tracked, survey };
+}
+
+/**
+ * Interfaces that have no entry yet, or another pod's, and interfaces whose entry goes.
+ * @param before endpoint ids by interface, as the maps have them
+ */
+export function comingAndGoing(before: ReadonlyMap<number, number>, target: Target): [coming: number[], going: number[]] {
+  const coming = [...target.endpoints].flatMap(([ifindex, { id }]) => (before.get(ifindex) === id ? [] : [ifindex]));
+  return [coming, [...before.keys()].filter((ifindex) => !target.endpoints.has(ifindex))];
 }

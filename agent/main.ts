@@ -15,6 +15,7 @@ import { fileAllocations, type LockFile, tryLock } from './allocation/index.js';
 import { type CommandLine, parseCommandLine, resolveSettings, type Settings } from './config/index.js';
 import { openDatapath, removeEverything } from './datapath/index.js';
 import { hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
+import { exceptions, holdAll, openGuard, removeGuardIfAny } from './guard/index.js';
 import { nodeAddress } from './probes/index.js';
 import { manifestReader, watchDirectory } from './sources/index.js';
 
@@ -51,6 +52,7 @@ function takeRunDirectory(settings: Settings): LockFile {
 
 /** Runs until a signal; resolves when everything is closed: kernel programs alone go on, the userspace datapath ends. */
 async function run(settings: Settings, version: string, root: string, log: Logger): Promise<void> {
+  const guard = openGuard(settings, log);
   const { datapath, chosen } = openDatapath(settings, root, log);
   const ofKind = datapath.kind === 'kernel' ? { adopted: datapath.adopted, pinDir: settings.pinDir } : {};
   log.info({ datapath: datapath.kind, chosen, ...ofKind }, 'datapath open');
@@ -65,6 +67,8 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     intervalMs: settings.reconcileIntervalMs,
     datapath,
     discovery: hostDiscovery(runCommand, (ms) => wait(ms)),
+    guard,
+    guardExcept: exceptions(settings),
     allocations: fileAllocations(settings.allocations, settings.serviceCidr),
     reader: manifestReader(),
     timeouts: settings.timeouts,
@@ -96,7 +100,9 @@ async function run(settings: Settings, version: string, root: string, log: Logge
   });
   log.info(
     { signal },
-    datapath.kind === 'kernel' ? 'stopping; what is attached stays and keeps steering' : 'stopping; nothing is steered any more',
+    datapath.kind === 'kernel'
+      ? 'stopping; what is attached stays and keeps steering'
+      : `stopping; nothing is steered any more${settings.guard === 'off' ? '' : ', and the guard holds what was'}`,
   );
   monitor.stop();
   await source.close();
@@ -126,8 +132,9 @@ async function main(): Promise<number> {
       return 0;
     }
     const file = readConfigFile(line.configFile);
-    // Removing reads no manifests, so it does not ask for their directory.
-    const flags = line.remove && line.flags.manifests === undefined ? { ...line.flags, manifests: '/' } : line.flags;
+    // Removing and holding read no manifests, so they do not ask for their directory.
+    const readsNone = line.remove || line.hold;
+    const flags = readsNone && line.flags.manifests === undefined ? { ...line.flags, manifests: '/' } : line.flags;
     const settings = resolveSettings({ flags, environment: process.env, file, host: { hostname: hostname() } });
     if (line.printConfig) {
       process.stdout.write(stringify(settings));
@@ -145,8 +152,11 @@ async function main(): Promise<number> {
       process.exit(code);
     });
     lock = takeRunDirectory(settings);
-    if (line.remove) removeEverything(settings, root, logger);
-    else await run(settings, version, root, logger);
+    if (line.hold) await holdAll(settings, runCommand, logger);
+    else if (line.remove) {
+      removeEverything(settings, root, logger);
+      removeGuardIfAny();
+    } else await run(settings, version, root, logger);
     return 0;
   } catch (error) {
     return complain(error, log);

@@ -155,6 +155,20 @@ export interface MapView {
   readonly doc: string;
 }
 
+/** What holds the packets of interfaces that nothing is known of yet. */
+export interface GuardView {
+  readonly state: 'on' | 'off' | 'unavailable';
+  /** Why it is unavailable, or empty. */
+  readonly why: string;
+  /** Interfaces whose packets pass. */
+  readonly settled: number;
+  readonly holding: readonly { readonly interface: string; readonly ifindex: number; readonly why: string }[];
+  /** Packets held since the guard was put in place. */
+  readonly held: { readonly fromPod: number; readonly toPod: number };
+  /** Packets that selected pods had sent before their programs were there and the guard did not see, since the agent's start. */
+  readonly unsteered: number;
+}
+
 export interface StatusView {
   readonly version: string;
   readonly node: string;
@@ -203,6 +217,7 @@ export interface StatusView {
     readonly sent: number;
     readonly unanswered: number;
   };
+  readonly guard: GuardView;
   readonly maps: readonly MapView[];
   readonly counters: readonly CounterView[];
 }

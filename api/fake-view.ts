@@ -253,6 +253,14 @@ const STATUS: StatusView = {
   ],
   flows: { walked: 40, expired: 7 },
   probes: { instances: 0, failing: [], sent: 0, unanswered: 0 },
+  guard: {
+    state: 'on',
+    why: '',
+    settled: 3,
+    holding: [{ interface: 'veth0b', ifindex: 13, why: 'it leads to 10.244.1.9/32, and no pod is known at it' }],
+    held: { fromPod: 5, toPod: 1 },
+    unsteered: 0,
+  },
   maps: MAP_VIEWS,
   counters: [
     { reason: 'steered-source', class: 'forwarded', direction: 'from-pod', packets: 12, bytes: 3400, doc: 'selected packet of a source' },

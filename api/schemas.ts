@@ -10,6 +10,7 @@ import type {
   ConditionView,
   CounterView,
   EndpointView,
+  GuardView,
   MapView,
   OutageView,
   ProbeView,
@@ -189,6 +190,23 @@ export const mapSchema = named<MapView>('Map')({
   doc: Type.String(),
 });
 
+const guardSchema = named<GuardView>('Guard')({
+  state: words(['on', 'off', 'unavailable']),
+  why: text('why it is unavailable, or empty'),
+  settled: count('interfaces whose packets pass'),
+  holding: Type.Array(
+    Type.Object(
+      { interface: Type.String(), ifindex: Type.Integer(), why: text('what is not known yet, or missing') },
+      { additionalProperties: false, description: 'an interface whose packets are held' },
+    ),
+  ),
+  held: Type.Object({
+    fromPod: count('packets held since the guard was put in place'),
+    toPod: count('packets held since the guard was put in place'),
+  }),
+  unsteered: count("packets that selected pods had sent before their programs were there, unseen by the guard, since the agent's start"),
+});
+
 export const statusSchema = named<StatusView>('Status')({
   version: Type.String(),
   node: Type.String(),
@@ -235,6 +253,7 @@ export const statusSchema = named<StatusView>('Status')({
     sent: count("since the agent's start"),
     unanswered: count("since the agent's start"),
   }),
+  guard: guardSchema,
   maps: Type.Array(mapSchema),
   counters: Type.Array(counterSchema, { description: 'those that have counted something' }),
 });

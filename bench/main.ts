@@ -12,9 +12,10 @@ import { memoryReport } from './memory.js';
 import { packetReport } from './packet-report.js';
 import { measurePackets } from './packets.js';
 import { pipelineReport } from './pipeline-report.js';
+import { startsReport } from './starts.js';
 import { throughputReport } from './throughput.js';
 
-const BENCHMARKS = ['packets', 'pipeline', 'matcher', 'throughput', 'memory'] as const;
+const BENCHMARKS = ['packets', 'pipeline', 'matcher', 'throughput', 'starts', 'memory'] as const;
 type Benchmark = (typeof BENCHMARKS)[number];
 /** Those that run without root, too. */
 const FOR_EVERYBODY: readonly string[] = ['pipeline', 'matcher'];
@@ -51,6 +52,8 @@ function bench(benchmark: Benchmark): string | Promise<string> {
     );
   if (benchmark === 'throughput')
     return throughputReport(quick ? { turns: 1, seconds: 1 } : { turns: 3, seconds: 3 }, progress('throughput: turn'));
+  if (benchmark === 'starts')
+    return startsReport(quick ? { count: 6, parallel: 2 } : { count: 1000, parallel: 4 }, progress('starts: pod'));
   return memoryReport(quick ? 0 : 10_000);
 }
 

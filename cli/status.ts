@@ -1,7 +1,7 @@
 /** `sfc status`: the node at a glance. */
 
 import type { Command } from 'commander';
-import type { CounterView, MapView, StatusView } from '../agent/view.js';
+import type { CounterView, GuardView, MapView, StatusView } from '../agent/view.js';
 import { type Paint, paintFor } from './colour.js';
 import type { Context } from './command.js';
 import { formatDuration } from './duration.js';
@@ -34,6 +34,22 @@ const COUNTER_COLUMNS: readonly Column<CounterView>[] = [
   { title: 'BYTES', value: ({ bytes }) => bytes },
   { title: 'MEANING', value: ({ doc }) => doc },
 ];
+
+/** More names than these say nothing at a glance. */
+const MOST_HELD = 5;
+
+function* guardLines(guard: GuardView, paint: Paint, line: (name: string, value: string) => string): Generator<string> {
+  if (guard.state !== 'on') {
+    yield line('guard', paint.bad(guard.state === 'off' ? 'off: new pods are not held' : `unavailable: ${printable(guard.why)}`));
+  } else {
+    yield line('guard', `${plural(guard.settled, 'interface')} settled, ${guard.holding.length} held`);
+    for (const one of guard.holding.slice(0, MOST_HELD)) yield line('', `holds ${printable(`${one.interface}: ${one.why}`)}`);
+    if (guard.holding.length > MOST_HELD) yield line('', `holds ${guard.holding.length - MOST_HELD} more`);
+    yield line('', `${plural(guard.held.fromPod, 'packet')} from pods and ${guard.held.toPod} to pods were held`);
+  }
+  const unsteered = `${plural(guard.unsteered, 'packet')} of selected pods left before their programs were there`;
+  yield line('unsteered', guard.unsteered > 0 ? paint.bad(unsteered) : unsteered);
+}
 
 /** @param now milliseconds since 1970 */
 export function* statusLines(status: StatusView, now: number, paint: Paint): Generator<string> {
@@ -75,6 +91,7 @@ export function* statusLines(status: StatusView, now: number, paint: Paint): Gen
     for (const { pod, address, since: begin, detail } of probes.failing)
       yield line('', paint.bad(printable(`${pod} (${address}) fails since ${begin}: ${detail}`)));
   }
+  yield* guardLines(status.guard, paint, line);
   if (counts.problems > 0) yield line('problems', paint.bad(`${counts.problems} (sfc get problems)`));
   if (counts.conflicts > 0) yield line('conflicts', paint.bad(`${counts.conflicts} (sfc get conflicts)`));
   yield '';

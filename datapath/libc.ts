@@ -26,6 +26,7 @@ const epollCtlCall = libc.func('int epoll_ctl(int epoll, int operation, int fd, 
 const epollWaitCall = libc.func('int epoll_wait(int epoll, void *events, int most, int timeout)');
 const readCall = libc.func('long read(int fd, size_t address, size_t length)');
 const writeCall = libc.func('long write(int fd, size_t address, size_t length)');
+const ifNameToIndexCall = libc.func('unsigned int if_nametoindex(const char *name)');
 const sendtoCall = libc.func('long sendto(int fd, size_t address, size_t length, int flags, size_t to, unsigned int toLength)');
 
 /** Number of bpf(2): from the kernel's syscall tables. */
@@ -142,6 +143,11 @@ export function writeAt(fd: number, address: number, length: number): number {
 export function sendAt(fd: number, address: number, length: number, to: number, toLength: number): number {
   const result = sendtoCall(fd, address, length, 0, to, toLength) as number;
   return result < 0 ? -koffi.errno() : result;
+}
+
+/** Number of the interface of that name in this network namespace; 0 when there is none. */
+export function interfaceNumber(name: string): number {
+  return Number(ifNameToIndexCall(name));
 }
 
 /** EAGAIN, asm-generic/errno-base.h: the same on every architecture that Node runs on. */

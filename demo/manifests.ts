@@ -4,7 +4,7 @@ import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { WALKTHROUGH_MANIFESTS } from './project.js';
-import type { Blueprint } from './testbed/index.js';
+import type { Blueprint, PodBlueprint } from './testbed/index.js';
 
 export type Manifest = Readonly<Record<string, unknown>>;
 
@@ -29,19 +29,24 @@ export function worldOf(bed: Blueprint): readonly Manifest[] {
         ],
       },
     })),
-    ...bed.pods.map((pod) => ({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: pod.name, namespace: pod.podNamespace, labels: pod.labels },
-      spec: { nodeName: pod.node, containers: [{ name: pod.role, image: pod.role }] },
-      status: {
-        phase: 'Running',
-        podIP: pod.address,
-        podIPs: [{ ip: pod.address }],
-        conditions: [{ type: 'Ready', status: 'True' }],
-      },
-    })),
+    ...bed.pods.map(podManifest),
   ];
+}
+
+/** A pod that runs and is ready. */
+export function podManifest(pod: Omit<PodBlueprint, 'namespace' | 'hostInterface'>): Manifest {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: pod.name, namespace: pod.podNamespace, labels: pod.labels },
+    spec: { nodeName: pod.node, containers: [{ name: pod.role, image: pod.role }] },
+    status: {
+      phase: 'Running',
+      podIP: pod.address,
+      podIPs: [{ ip: pod.address }],
+      conditions: [{ type: 'Ready', status: 'True' }],
+    },
+  };
 }
 
 /**

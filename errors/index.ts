@@ -30,6 +30,11 @@ export const ERRORS = {
     status: 500,
     exit: 69,
   },
+  GUARD_UNAVAILABLE: {
+    hint: 'The guard needs nftables (Debian: nftables; a kernel with NF_TABLES, NF_TABLES_INET and NF_TABLES_BRIDGE) and CAP_NET_ADMIN; `--guard off` goes without.',
+    status: 500,
+    exit: 69,
+  },
   DATAPATH_LOST: { hint: 'The packet thread has ended or hangs; restart sfcd, and report the log.', status: 500, exit: 70 },
   MANIFEST_INVALID: { hint: 'Correct the fields named above; `sfc validate DIR` checks without applying.', status: 422, exit: 65 },
   CONFIG_INVALID: { hint: 'See `sfcd --help` and docs/configuration.md for every setting.', status: 400, exit: 64 },

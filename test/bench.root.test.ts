@@ -24,6 +24,13 @@ describe('the benchmarks', () => {
     }
   });
 
+  it('measure how long pods are held, and that nothing passes by the chain', () => {
+    const text = bench('--quick', 'starts');
+    expect(text).toMatch(/packets at the server +[1-9]\d* by the chain, 0 past it/);
+    expect(text).toMatch(/pods that got nothing out +0$/m);
+    expect(text).toMatch(/all +\d+ ms +\d+ ms/);
+  });
+
   it('measure the memory of an agent', () => {
     expect(bench('--quick', 'memory')).toMatch(/resident +\d+ MiB, of which \d+ MiB are its own/);
   });

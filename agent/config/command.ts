@@ -10,6 +10,8 @@ export interface CommandLine {
   readonly configFile: string | undefined;
   readonly printConfig: boolean;
   readonly remove: boolean;
+  /** Only put the guard in place. */
+  readonly hold: boolean;
   /** Text to print and leave with exit 0 (help, version); undefined otherwise. */
   readonly print: string | undefined;
 }
@@ -33,7 +35,8 @@ export function parseCommandLine(
     .configureOutput({ writeOut: (text) => (printed += text), writeErr: (text) => (complaint += text) })
     .addOption(new Option('--config <file>', 'YAML file of settings (env SFC_CONFIG)'))
     .addOption(new Option('--print-config', 'print the settled settings as YAML and leave'))
-    .addOption(new Option('--remove', 'detach everything, remove every pin and leave'));
+    .addOption(new Option('--remove', 'detach everything, remove every pin and the guard, and leave'))
+    .addOption(new Option('--hold', 'put the guard in place, where it is not, and leave: before anything starts pods'));
   for (const setting of SETTINGS) {
     const value =
       setting.kind === 'boolean' ? '[true|false]' : setting.choices.length > 0 ? `<${setting.choices.join('|')}>` : `<${setting.kind}>`;
@@ -46,7 +49,7 @@ export function parseCommandLine(
   } catch (cause) {
     // commander's exitOverride throws for help and version too, with exit code 0.
     if ((cause as { exitCode?: number }).exitCode === 0) {
-      return { flags: {}, configFile: undefined, printConfig: false, remove: false, print: printed };
+      return { flags: {}, configFile: undefined, printConfig: false, remove: false, hold: false, print: printed };
     }
     throw new SfcError('CONFIG_INVALID', complaint.trim().replace(/^error: /, '') || String(cause), { cause });
   }
@@ -63,6 +66,7 @@ export function parseCommandLine(
     configFile: configFile === '' ? undefined : configFile,
     printConfig: options.printConfig === true,
     remove: options.remove === true,
+    hold: options.hold === true,
     print: undefined,
   };
 }

@@ -96,6 +96,7 @@ describe('the command line', () => {
       configFile: '/c',
       printConfig: true,
       remove: false,
+      hold: false,
       print: undefined,
     });
   });

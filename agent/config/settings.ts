@@ -48,6 +48,16 @@ export const settingsSchema = Type.Object(
       description:
         'How the programs hang on an interface: `tcx` links (Linux 6.6) or `clsact` filters; `auto` takes TCX where the kernel has it.',
     }),
+    guard: Type.Union([Type.Literal('on'), Type.Literal('required'), Type.Literal('off')], {
+      default: 'on',
+      description:
+        'Hold the packets of new interfaces until it is known whose they are and everything of their pod is in the maps (nftables). `required`: do not run without; `off`: let them pass.',
+    }),
+    guardExcept: Type.String({
+      default: '',
+      description:
+        'Interfaces, or bridges with all their ports, that are none of pods and that the guard never holds: names with commas between them, `*` for any letters.',
+    }),
     discovery: Type.Union([Type.Literal('auto')], {
       default: 'auto',
       description: "How a pod's interface is found: `auto` follows routes, neighbours and bridges.",
@@ -98,10 +108,11 @@ type Declared = Static<typeof settingsSchema>;
 
 /** Settings with everything decided. */
 export type Settings = Readonly<
-  Omit<Declared, 'logLevel' | 'datapath' | 'attach' | 'discovery'> & {
+  Omit<Declared, 'logLevel' | 'datapath' | 'attach' | 'guard' | 'discovery'> & {
     logLevel: string;
     datapath: 'auto' | 'kernel' | 'userspace';
     attach: 'auto' | 'tcx' | 'clsact';
+    guard: 'on' | 'required' | 'off';
     discovery: 'auto';
   }
 >;

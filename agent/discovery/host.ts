@@ -17,7 +17,7 @@ export interface Survey {
   readonly locations: ReadonlyMap<string, Location>;
   /** Every interface of the host by number. */
   readonly links: ReadonlyMap<number, Link>;
-  /** Of the main tables; of IPv6 where an address of it was asked for. */
+  /** Of both families, table main. */
   readonly routes: readonly Route[];
 }
 
@@ -25,10 +25,9 @@ export interface Survey {
 export interface Discovery {
   /**
    * Where each address leads. Never throws for one address.
-   * @param ipv6 IPv6 routes are wanted though no IPv6 address is asked for
    * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
    */
-  locateAll(addresses: readonly string[], ipv6?: boolean): Promise<Survey>;
+  locateAll(addresses: readonly string[]): Promise<Survey>;
   /** The MTU at the pods' own end of these links, by ifindex of this end, as far as it can be learned. Never throws. */
   insideMtus(links: readonly Link[]): Promise<ReadonlyMap<number, number>>;
 }
@@ -43,12 +42,12 @@ export const runCommand: RunCommand = async (command, args) => {
   }
 };
 
-/** Reads all tables at once. IPv6 routes only when asked for. */
-export async function readTables(run: RunCommand, ipv6: boolean): Promise<HostTables> {
+/** Reads all tables at once. */
+export async function readTables(run: RunCommand): Promise<HostTables> {
   const [links, routes, routes6, neighbours, fdb] = await Promise.all([
     run('ip', ['-j', '-d', 'link']),
     run('ip', ['-j', 'route', 'show', 'table', 'main']),
-    ipv6 ? run('ip', ['-j', '-6', 'route', 'show', 'table', 'main']) : '',
+    run('ip', ['-j', '-6', 'route', 'show', 'table', 'main']),
     run('ip', ['-j', 'neigh']),
     run('bridge', ['-j', 'fdb']),
   ]);
@@ -71,25 +70,29 @@ async function ask(run: RunCommand, address: string, where: Location & { kind: '
   await run('ip', ['neigh', ...how]);
 }
 
+/**
+ * A pod that is up answers within a round trip over a veth. Whoever takes longer is heard of by the monitor when it
+ * answers, and asked again next time: other pods wait for this look.
+ */
+const ANSWER_MS = [5, 15];
+
 /** @param wait resolves after so many milliseconds */
 export function hostDiscovery(run: RunCommand, wait: (ms: number) => Promise<void>): Discovery {
   const inside = new InsideMtus(run);
   return {
     insideMtus: (links) => inside.read(links),
-    async locateAll(addresses, wantsIpv6 = false) {
-      const ipv6 = wantsIpv6 || addresses.some((address) => address.includes(':'));
-      let tables = await readTables(run, ipv6);
+    async locateAll(addresses) {
+      let tables = await readTables(run);
       const answers = new Map(addresses.map((address) => [address, locate(address, tables)] as const));
-      // Resolution takes one round trip over a veth: a few tries of 50 ms; a pod that does not answer is asked again next time.
-      for (let attempt = 0; attempt < 3; attempt++) {
+      for (const [attempt, ms] of ANSWER_MS.entries()) {
         const open = [...answers].flatMap(([address, where]) => (where.kind === 'unresolved' ? [[address, where] as const] : []));
         if (open.length === 0) break;
         if (attempt === 0) {
           // A refusal here (the entry vanished meanwhile) shows as still unresolved below.
           await Promise.allSettled(open.map(([address, where]) => ask(run, address, where)));
         }
-        await wait(50);
-        tables = await readTables(run, ipv6);
+        await wait(ms);
+        tables = await readTables(run);
         for (const [address] of open) answers.set(address, locate(address, tables));
       }
       return { locations: answers, links: new Map(tables.links.map((link) => [link.ifindex, link])), routes: tables.routes };

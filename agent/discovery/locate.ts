@@ -7,6 +7,7 @@
  */
 
 import ipaddr from 'ipaddr.js';
+import { isPodKind } from '../../datapath/index.js';
 import type { HostTables, Link, Route } from './tables.js';
 
 export type Location =
@@ -45,7 +46,7 @@ export function locate(address: string, tables: HostTables): Location {
   if (route.gateway !== '') return none(`no route to ${address} on this node: it goes through ${route.gateway} on ${route.dev}`);
   const link = tables.links.find((candidate) => candidate.ifname === route.dev);
   if (link === undefined) return none(`the route to ${address} names ${route.dev}, which is gone`);
-  if (link.kind === 'veth') return found(link);
+  if (isPodKind(link.kind)) return found(link);
   if (link.kind !== 'bridge') return none(`${link.ifname}, which leads to ${address}, is not a veth (${link.kind})`);
 
   const canonical = ipaddr.parse(address).toString();
@@ -64,6 +65,6 @@ export function locate(address: string, tables: HostTables): Location {
   }
   const port = tables.links.find((candidate) => candidate.ifname === learned.port);
   if (port === undefined) return none(`port ${learned.port} of bridge ${link.ifname} is gone`);
-  if (port.kind !== 'veth') return none(`port ${port.ifname} of ${link.ifname}, which leads to ${address}, is not a veth (${port.kind})`);
+  if (!isPodKind(port.kind)) return none(`port ${port.ifname} of ${link.ifname}, which leads to ${address}, is not a veth (${port.kind})`);
   return found(port);
 }

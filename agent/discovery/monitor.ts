@@ -9,8 +9,9 @@ const LONGEST_DELAY_MS = 30_000;
  * namespace, with every interface in it, until something there changes. util-linux has `setpriv`.
  */
 const COMMAND = ['setpriv', '--pdeathsig', 'SIGKILL', 'ip', '-o', 'monitor', 'link', 'route', 'neigh'];
-/** Bursts (a pod's creation gives a dozen lines) become one trigger. */
-const SETTLE_MS = 50;
+/** Lines of one change come together; what comes later within a burst (a pod's creation is a dozen) waits a little longer. */
+const AT_ONCE_MS = 2;
+const BURST_MS = 25;
 
 export interface Monitor {
   /** Ends the child; no trigger comes afterwards. */
@@ -30,7 +31,8 @@ export function startMonitor(
   let delay = FIRST_DELAY_MS;
   let child: ReturnType<typeof spawn> | undefined;
   let restart: NodeJS.Timeout | undefined;
-  let settle: NodeJS.Timeout | undefined;
+  let trigger: NodeJS.Timeout | undefined;
+  let triggered = Number.NEGATIVE_INFINITY;
 
   const start = () => {
     const running = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -39,10 +41,15 @@ export function startMonitor(
     let over = false;
     running.stdout.on('data', () => {
       delay = FIRST_DELAY_MS;
-      settle ??= setTimeout(() => {
-        settle = undefined;
-        if (!stopped) onChange();
-      }, SETTLE_MS);
+      const inBurst = triggered + BURST_MS - performance.now();
+      trigger ??= setTimeout(
+        () => {
+          trigger = undefined;
+          triggered = performance.now();
+          if (!stopped) onChange();
+        },
+        Math.max(AT_ONCE_MS, inBurst),
+      );
     });
     running.stderr.on('data', (chunk: Buffer) => {
       said = `${said}${chunk.toString('utf8')}`.slice(-500);
@@ -63,7 +70,7 @@ export function startMonitor(
     stop() {
       stopped = true;
       clearTimeout(restart);
-      clearTimeout(settle);
+      clearTimeout(trigger);
       child?.kill('SIGKILL');
     },
   };

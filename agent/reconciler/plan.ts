@@ -1,10 +1,12 @@
 /**
  * From what the maps hold to what they should hold, as an ordered list of steps. Pure.
  *
- *     backends ─► paths ─► peers ─► endpoints (flags on) ─► selectors ─► ranges of ports
- *     ─► ranges off ─► selectors off ─► endpoints (flags off, new generation) ─► endpoints off ─► paths off ─► peers off ─► slices free
+ *     backends ─► paths ─► peers ─► endpoints (flags on) ─► selectors ─► exceptions off ─► ranges of ports ─► ranges off
+ *     ─► exceptions ─► selectors off ─► endpoints (flags off, new generation) ─► endpoints off ─► paths off ─► peers off ─► slices free
  *
- * After any prefix of the list no selector names a missing path and no path an unfilled slice. An
+ * After any prefix of the list no selector names a missing path and no path an unfilled slice. And a packet
+ * that is selected before and after is selected all the time, if by way of another chain's entry: before old
+ * entries go, or exceptions hide them, new ones are there, with nothing old before them that hides them. An
  * endpoint whose selection changes is written twice, and its generation is odd in between: should
  * the agent die there, the next plan sees the odd number and finishes, so no flow keeps a decision
  * that was made from a half-changed selection.
@@ -17,6 +19,7 @@ import {
   type EndpointValue,
   SELECT_FLAG,
   type SfcselectKey,
+  type SfcselectValue,
 } from '../../maps/index.js';
 import { type Fitting, fitCapacities, type GroupOf, type Refusal } from './capacity.js';
 import type { Change } from './changes.js';
@@ -54,6 +57,9 @@ function selectingFlags({ flags, port, protocol }: SfcselectKey): number {
   return inDirection((port === 0 ? selectsAllPorts : selectsPorts) | other, flags);
 }
 
+/** An entry that takes something out of a wider one: its look-up finds nothing. */
+const isException = ({ path }: SfcselectValue) => path === 0;
+
 function samePathSettings(a: PathSettings, b: PathSettings): boolean {
   return (
     a.family === b.family &&
@@ -75,8 +81,10 @@ interface Stations {
   readonly peers: Change[];
   readonly endpointsBefore: Change[];
   readonly selects: Change[];
+  readonly exceptionDeletes: Change[];
   readonly ports: Change[];
   readonly portDeletes: Change[];
+  readonly exceptions: Change[];
   readonly selectDeletes: Change[];
   readonly endpointsAfter: Change[];
   readonly endpointDeletes: Change[];
@@ -96,8 +104,10 @@ export function planChanges(target: Target, observed: Observed, capacities: Capa
     peers: [],
     endpointsBefore: [],
     selects: [],
+    exceptionDeletes: [],
     ports: [],
     portDeletes: [],
+    exceptions: [],
     selectDeletes: [],
     endpointsAfter: [],
     endpointDeletes: [],
@@ -203,7 +213,8 @@ function planSelects(target: Target, observed: Observed, groupOf: GroupOf, out: 
     const id = `select:${text}`;
     const needs = [`endpoint:${ifindexes.get(key.endpoint)}`];
     if (changedPaths.has(pathId)) needs.push(pathId);
-    out.selects.push({ kind: 'select-set', id, needs, key, value, selector, group: groupOf(selector) });
+    const station = isException(value) ? out.exceptions : out.selects;
+    station.push({ kind: 'select-set', id, needs, key, value, selector, group: groupOf(selector) });
     touch(key.endpoint, id);
   }
   // The parts of a larger range are there before it is, and leave after it.
@@ -221,10 +232,11 @@ function planSelects(target: Target, observed: Observed, groupOf: GroupOf, out: 
     out.portDeletes.push({ kind: 'ports-delete', id, needs: [], key });
     touch(key.endpoint, id);
   }
-  for (const [text, { key }] of observed.selects) {
+  for (const [text, { key, value }] of observed.selects) {
     if (target.selects.has(text)) continue;
     const id = `select-delete:${text}`;
-    out.selectDeletes.push({ kind: 'select-delete', id, needs: [], key });
+    const station = isException(value) ? out.exceptionDeletes : out.selectDeletes;
+    station.push({ kind: 'select-delete', id, needs: [], key });
     touch(key.endpoint, id);
   }
   return touched;
@@ -285,7 +297,8 @@ function planDeletes(target: Target, observed: Observed, fitting: Fitting, out: 
     if (ids === undefined) map.set(key, [id]);
     else ids.push(id);
   };
-  const steps = new Set([...out.selects, ...out.selectDeletes].map((change) => change.id));
+  const { selects, exceptionDeletes, exceptions, selectDeletes } = out;
+  const steps = new Set([selects, exceptionDeletes, exceptions, selectDeletes].flatMap((changes) => changes.map((change) => change.id)));
   for (const [text, { key, value }] of observed.selects) {
     for (const id of [`select:${text}`, `select-delete:${text}`]) {
       if (!steps.has(id)) continue;

@@ -8,7 +8,7 @@ import { inNamespace, startInNamespace } from './command.js';
 import type { EchoOrder, RawOrder, RequestOrder, RequestResult, SeenRequest, Transport } from './protocol.js';
 
 /** The compiled script of that name: beside this module, or, when this is TypeScript under test, in `dist`. */
-function script(name: string): string {
+export function script(name: string): string {
   const here = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
   if (existsSync(here)) return here;
   const built = fileURLToPath(new URL(`../../dist/demo/testbed/${name}.js`, import.meta.url));
