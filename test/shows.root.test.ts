@@ -26,7 +26,7 @@ describe.each([
 
   beforeAll(async () => {
     testbed = await buildTestbed(bed);
-    cluster = await startCluster(testbed, { flags: ['--datapath', datapath], policy: show.policy, expected: expectedOf(show, bed) });
+    cluster = await startCluster(testbed, { flags: ['--datapath', datapath], policy: show.policy(bed), expected: expectedOf(show, bed) });
     await cluster.ready();
   }, 120_000);
 
@@ -49,7 +49,7 @@ describe.each([
 
   it('is refused nothing by its firewalls: they saw both directions of everything', async () => {
     for (const firewall of bed.pods.filter(({ role }) => role === 'firewall')) {
-      const { stdout } = await inNamespace(firewall.namespace, ['nft', '-j', 'list', 'counter', 'ip', 'firewall', 'refused']);
+      const { stdout } = await inNamespace(firewall.namespace, ['nft', '-j', 'list', 'counter', 'inet', 'firewall', 'refused']);
       expect(stdout).toMatch(/"packets": ?0\b/);
     }
   });

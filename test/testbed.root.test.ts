@@ -107,7 +107,7 @@ describe.each<Attachment>(['routed', 'bridged'])('with %s pods and no steering',
   it('the vpn pod forwards for its clients to other pods', async () => {
     // firewall-1 has a default route only, so its answer to a client ends on its node: the request still arrives.
     const firewall = podNamed(bed, 'firewall-1');
-    const target = { namespace: firewall.namespace, address: firewall.address, port: 9101 };
+    const target = { ...firewall, port: 9101 };
     const echo = await startEchoServer(bed, target);
     await sendRequests(bed, { transport: 'udp', ids: ['inside'], to: target, timeout: 300 });
     expect(echo.seen).toMatchObject([{ id: 'inside', peer: '192.168.77.10' }]);
