@@ -4,14 +4,14 @@
  */
 
 import { ENDPOINT_FLAG, FAMILY, formatMapAddress } from '../maps/index.js';
-import { assignEndpointIds, type Discovery, type KnownEndpoint } from './discovery/index.js';
+import { assignEndpointIds, type Discovery, type KnownEndpoint, type Link, type Location } from './discovery/index.js';
 import type { Observed } from './reconciler/index.js';
 
 /** A pod of this node that has an address. */
 export interface LocalPod {
   /** `namespace/name`. */
   readonly pod: string;
-  /** Canonical text; the first one is asked for. */
+  /** Canonical text; the first one is asked for where nobody knows it. */
   readonly addresses: readonly string[];
 }
 
@@ -45,6 +45,31 @@ interface Place {
 }
 
 /**
+ * The one interface that a pod's addresses lead to, and which of them does; or why there is none. An address that leads
+ * nowhere yet does not keep the others waiting; two that lead to two interfaces are a mistake of somebody's routes.
+ * @param before the link of the pod's entry, where it has one
+ */
+function placeOf(
+  addresses: readonly string[],
+  locations: ReadonlyMap<string, Location>,
+  before: Link | undefined,
+): { readonly place: Place; readonly address: string } | string {
+  const all = addresses.map((address) => ({ address, location: locations.get(address) }));
+  const found = all.flatMap(({ address, location }) => (location?.kind === 'found' ? [{ address, place: location }] : []));
+  const [first] = found;
+  const [primary] = all;
+  if (first === undefined) {
+    if (primary?.location?.kind === 'unresolved' && before?.kind === 'veth') return { place: before, address: primary.address };
+    return primary?.location === undefined || primary.location.kind === 'found'
+      ? `nothing is known of ${primary?.address ?? 'it'}`
+      : primary.location.problem;
+  }
+  const other = found.find(({ place }) => place.ifindex !== first.place.ifindex);
+  if (other === undefined) return first;
+  return `${first.address} leads to ${first.place.ifname}, but ${other.address} to ${other.place.ifname}: a pod is behind one interface`;
+}
+
+/**
  * @param known what the `endpoint` map holds
  * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
  */
@@ -55,22 +80,21 @@ export async function trackEndpoints(
 ): Promise<TrackedEndpoint[]> {
   const asked = pods.flatMap(({ addresses }) => addresses.slice(0, 1));
   if (asked.length === 0) return [];
-  const { locations, links } = await discovery.locateAll(asked);
+  const { locations, links } = await discovery.locateAll(
+    asked,
+    pods.flatMap(({ addresses }) => addresses.slice(1)),
+  );
   const places = new Map<string, Place>();
   const problems = new Map<string, string>();
   const owners = new Map<number, string>();
   for (const { pod, addresses } of pods) {
-    const address = addresses[0] ?? '';
-    const location = locations.get(address);
-    const before = known.find((entry) => entry.addresses.includes(address));
-    const link = before === undefined ? undefined : links.get(before.ifindex);
-    let place: Place | undefined;
-    if (location?.kind === 'found') place = location;
-    else if (location?.kind === 'unresolved' && link?.kind === 'veth') place = link;
-    if (place === undefined) {
-      problems.set(pod, location === undefined ? `nothing is known of ${address}` : location.kind === 'found' ? '' : location.problem);
+    const before = known.find((entry) => addresses.some((address) => entry.addresses.includes(address)));
+    const found = placeOf(addresses, locations, before === undefined ? undefined : links.get(before.ifindex));
+    if (typeof found === 'string') {
+      problems.set(pod, found);
       continue;
     }
+    const { place, address } = found;
     const owner = owners.get(place.ifindex);
     if (owner !== undefined) {
       // One endpoint entry an interface: a second pod there would take the first one's place.
@@ -82,7 +106,7 @@ export async function trackEndpoints(
   }
   const requests = pods.flatMap(({ pod, addresses }) => {
     const place = places.get(pod);
-    return place === undefined ? [] : [{ pod, ifindex: place.ifindex, address: addresses[0] ?? '' }];
+    return place === undefined ? [] : [{ pod, ifindex: place.ifindex, addresses }];
   });
   const ids = assignEndpointIds(requests, known);
   return pods.map(({ pod, addresses }) => {

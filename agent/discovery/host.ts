@@ -22,9 +22,11 @@ export interface Survey {
 export interface Discovery {
   /**
    * Where each address leads. Never throws for one address.
+   * @param addresses asked for on their bridges where nobody knows them
+   * @param others looked up as the host knows them
    * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
    */
-  locateAll(addresses: readonly string[]): Promise<Survey>;
+  locateAll(addresses: readonly string[], others?: readonly string[]): Promise<Survey>;
 }
 
 export const runCommand: RunCommand = async (command, args) => {
@@ -68,8 +70,8 @@ async function ask(run: RunCommand, address: string, where: Location & { kind: '
 /** @param wait resolves after so many milliseconds */
 export function hostDiscovery(run: RunCommand, wait: (ms: number) => Promise<void>): Discovery {
   return {
-    async locateAll(addresses) {
-      const ipv6 = addresses.some((address) => address.includes(':'));
+    async locateAll(addresses, others = []) {
+      const ipv6 = [...addresses, ...others].some((address) => address.includes(':'));
       let tables = await readTables(run, ipv6);
       const answers = new Map(addresses.map((address) => [address, locate(address, tables)] as const));
       // Resolution takes one round trip over a veth: a few tries of 50 ms; a pod that does not answer is asked again next time.
@@ -84,6 +86,7 @@ export function hostDiscovery(run: RunCommand, wait: (ms: number) => Promise<voi
         tables = await readTables(run, ipv6);
         for (const [address] of open) answers.set(address, locate(address, tables));
       }
+      for (const address of others) answers.set(address, locate(address, tables));
       return { locations: answers, links: new Map(tables.links.map((link) => [link.ifindex, link])) };
     },
   };
