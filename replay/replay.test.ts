@@ -9,7 +9,7 @@ import { type CapturedPacket, LINK_TYPE, readCapture, writePcap } from '../captu
 import { CAST, frame, type Segment } from '../datapath/cast.js';
 import { writeManifests } from '../demo/manifests.js';
 import { podNamed, walkthroughCast } from '../demo/testbed/index.js';
-import { encapsulate, parseAddress, type Si, type Spi } from '../geneve/index.js';
+import { encapsulate, encodeIpv6, PROTOCOL, parseAddress, type Si, type Spi, UDP_HEADER } from '../geneve/index.js';
 import type { ManifestFile } from '../policy/index.js';
 import { prepareReplay, type Ran, type RunOptions, runReplay } from './index.js';
 
@@ -44,6 +44,27 @@ function captured(way: 'out' | 'in', segment: Segment): Uint8Array {
   bytes.set(bytesOfMac(way === 'out' ? HOST_MAC : POD_MAC), 0);
   bytes.set(bytesOfMac(way === 'out' ? POD_MAC : HOST_MAC), 6);
   return bytes;
+}
+
+/** A UDP datagram over IPv6, behind these extension headers, as the pod's interface shows it. */
+function captured6(
+  way: 'out' | 'in',
+  from: string,
+  to: string,
+  extensions: readonly (readonly [protocol: number, hex: string])[] = [],
+): Buffer {
+  const [source, destination] = [from, to].map((text) => parseAddress(text)?.bytes);
+  if (source === undefined || destination === undefined) throw new Error('no address');
+  const udp = UDP_HEADER.encode({ sourcePort: 4000, destinationPort: 80, length: 13, checksum: 0xffff });
+  const chain = [...extensions, [PROTOCOL.udp, `${Buffer.from(udp).toString('hex')}68656c6c6f`] as const];
+  const rest = Buffer.from(
+    chain.map(([, hex], index) => hex.replace('NH', (chain[index + 1]?.[0] ?? 0).toString(16).padStart(2, '0'))).join(''),
+    'hex',
+  );
+  const nextHeader = chain[0]?.[0] ?? 0;
+  const ip = encodeIpv6({ trafficClass: 0, flowLabel: 0, payloadLength: rest.length, nextHeader, hopLimit: 64, source, destination });
+  const macs = [way === 'out' ? HOST_MAC : POD_MAC, way === 'out' ? POD_MAC : HOST_MAC].flatMap(bytesOfMac);
+  return Buffer.concat([Uint8Array.from(macs), Buffer.from('86dd', 'hex'), ip, rest]);
 }
 
 interface Given {
@@ -171,15 +192,14 @@ spec:
     expect(verdicts(await replayed([{ data: answer }], { ways: 'to-pod' }))).toEqual({ 'plain to-pod': 1 });
   });
 
-  it('passes what is no IPv4 packet as it is', async () => {
+  it('passes what is no IP packet, or of a family that nothing selects, as it is', async () => {
     const arp = Buffer.alloc(60);
     arp.writeUInt16BE(0x0806, 12);
-    const ipv6 = Buffer.alloc(60);
-    ipv6.writeUInt16BE(0x86dd, 12);
-    ipv6.writeUInt8(0x60, 14);
-    const ran = await replayed([{ data: arp }, { data: ipv6 }]);
-    expect(verdicts(ran)).toEqual({ 'not-ip': 1, plain: 1 });
-    expect(ran.out.map(({ data }) => Buffer.from(data))).toEqual([arp, ipv6]);
+    const ipv6 = captured6('out', 'fd77::5', '2001:db8:113::10');
+    const back = captured6('in', '2001:db8:113::10', 'fd77::5');
+    const ran = await replayed([{ data: arp }, { data: ipv6 }, { data: back }]);
+    expect(verdicts(ran)).toEqual({ 'not-ip': 1, 'plain from-pod': 1, 'plain to-pod': 1 });
+    expect(ran.out.map(({ data }) => Buffer.from(data))).toEqual([arp, ipv6, back]);
   });
 
   it('drops what a pod may not send, and leaves it out of the file', async () => {
@@ -219,6 +239,46 @@ spec:
     const padded = Buffer.concat([captured('out', { from: CAST.client, to: '203.0.113.10' }), Buffer.alloc(20)]);
     const ran = await replayed([{ data: padded }]);
     expect(ran.out[0]?.data.length).toBe(padded.length - 20 + 48);
+  });
+});
+
+describe('IPv6 in a capture', () => {
+  const hopByHop = [0, 'NH00000000000000'] as const;
+  const authentication = [51, 'NH04000000000000000000000000000000000000000000'.padEnd(48, '0')] as const;
+  const fragment = (offset: number) => [44, `NH00${(offset << 3).toString(16).padStart(4, '0')}00000001`] as const;
+
+  it.each<[string, Buffer, number]>([
+    ['a plain header', captured6('out', 'fd77::5', 'fd00::1'), 40 + 8],
+    ['extension headers', captured6('out', 'fd77::5', 'fd00::1', [hopByHop, authentication]), 40 + 8 + 24 + 8],
+    ['the header of a first fragment', captured6('out', 'fd77::5', 'fd00::1', [fragment(0)]), 40 + 8 + 8],
+    ['the header of a later fragment', captured6('out', 'fd77::5', 'fd00::1', [fragment(2)]), 40 + 8],
+  ])('is judged by %s where it was cut behind it, and not where it was cut within', async (_, whole, headers) => {
+    const lengths = Array.from({ length: headers + 1 }, (_, length) => length);
+    const ran = await replayed(lengths.map((length) => ({ data: whole.subarray(0, 14 + length), originalLength: whole.length })));
+    expect(verdicts(ran)).toEqual({ cut: headers, 'plain from-pod': 1 });
+    expect(ran.out.map(({ data }) => data.length)).toEqual([14 + headers]);
+  });
+
+  it.each([LINK_TYPE.rawIpv4, LINK_TYPE.rawIpv6])('and IPv4 may both be in what is written of raw packets (%i)', async (linkType) => {
+    const data =
+      linkType === LINK_TYPE.rawIpv6
+        ? captured6('out', 'fd77::5', 'fd00::1').subarray(14)
+        : frame({ from: CAST.client, to: CAST.server }).subarray(14);
+    const { out } = await replayed([{ data }], { linkType });
+    expect(out).toMatchObject([{ linkType: LINK_TYPE.raw }]);
+  });
+
+  it('of a pod that has addresses of both families shows which way it goes by either', async () => {
+    const text = (manifests[0]?.text ?? '').replace(`podIPs:\n    - ip: ${vpn}`, `podIPs:\n    - ip: ${vpn}\n    - ip: fd44:1::10`);
+    const both = [{ file: 'world.yaml', text }, ...manifests.slice(1)];
+    const answer = captured6('in', '2001:db8:113::10', 'fd77::5');
+    const packets = [answer, captured6('out', 'fd44:1::10', 'fd00::1'), answer, answer];
+    // The first packet counts as from the pod, until the second shows who the pod is.
+    const ran = await replayed(
+      packets.map((data) => ({ data })),
+      { manifests: both },
+    );
+    expect(verdicts(ran)).toEqual({ 'plain from-pod': 2, 'plain to-pod': 2 });
   });
 });
 
