@@ -1,5 +1,6 @@
 /** Network namespaces that stand for a small cluster, for the demo and for tests. */
 
+export { SCHEMES } from './addresses.js';
 export type {
   Attachment,
   Blueprint,
