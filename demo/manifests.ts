@@ -4,13 +4,12 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import { WALKTHROUGH_MANIFESTS } from './project.js';
-import { addressIn, type Blueprint, inFamily, TERMS } from './testbed/index.js';
+import { type Blueprint, TERMS } from './testbed/index.js';
 
 export type Manifest = Readonly<Record<string, unknown>>;
 
 /** Namespaces, Nodes and Pods, all running and ready. */
 export function worldOf(bed: Blueprint): readonly Manifest[] {
-  const { podIPs } = bed.families;
   const namespaces = [...new Set(bed.pods.map((pod) => pod.podNamespace))];
   return [
     ...namespaces.map((name) => ({
@@ -18,18 +17,15 @@ export function worldOf(bed: Blueprint): readonly Manifest[] {
       kind: 'Namespace',
       metadata: { name, labels: { 'kubernetes.io/metadata.name': name } },
     })),
-    ...bed.nodes.map((node) => {
-      const known = podIPs.map((family) => inFamily(node.addressing, family));
-      return {
-        apiVersion: 'v1',
-        kind: 'Node',
-        metadata: { name: node.name },
-        spec: { podCIDR: node.podCidr, podCIDRs: known.map(({ podCidr }) => podCidr) },
-        status: {
-          addresses: [...known.map(({ address }) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: node.name }],
-        },
-      };
-    }),
+    ...bed.nodes.map((node) => ({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: node.name },
+      spec: { podCIDR: node.podCidr, podCIDRs: node.addressing.map(({ podCidr }) => podCidr) },
+      status: {
+        addresses: [...node.addressing.map(({ address }) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: node.name }],
+      },
+    })),
     ...bed.pods.map((pod) => ({
       apiVersion: 'v1',
       kind: 'Pod',
@@ -38,7 +34,7 @@ export function worldOf(bed: Blueprint): readonly Manifest[] {
       status: {
         phase: 'Running',
         podIP: pod.address,
-        podIPs: podIPs.map((family) => ({ ip: addressIn(pod, family) })),
+        podIPs: pod.addresses.map((ip) => ({ ip })),
         conditions: [{ type: 'Ready', status: 'True' }],
       },
     })),

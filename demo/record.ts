@@ -25,7 +25,7 @@ export interface Recording {
   readonly captures: Readonly<Record<string, CaptureStatistics>>;
   /** Where the capture files are: `<name>.pcap`. */
   readonly directory: string;
-  /** Captures that lost packets, in words. */
+  /** Captures that lost packets, and steering packets of another family than the pods' primary one, in words. */
   readonly faults: readonly string[];
 }
 
@@ -71,6 +71,8 @@ export async function recordTraffic(testbed: Testbed, options: RecordOptions): P
   }
   const lossy = Object.entries(statistics).filter(([, { dropped }]) => dropped > 0);
   const faults = lossy.map(([name, { dropped }]) => `tcpdump at ${name} lost ${dropped} packets: the proof has holes`);
+  for (const family of new Set((await framesOf(directory, 'fabric')).map(({ frame }) => frame.family)))
+    if (family !== bed.families.pods[0]) faults.push(`steering packets over IPv${family}, where the pods' primary addresses are others`);
   return { points: await pointsOf(bed, directory), results, captures: statistics, directory, faults };
 }
 
@@ -92,6 +94,13 @@ function capturePoints(bed: Blueprint): readonly (readonly [name: string, namesp
   ];
 }
 
+async function framesOf(directory: string, name: string): Promise<Point['packets']> {
+  return (await readCapture(join(directory, `${name}.pcap`))).flatMap((packet) => {
+    const frame = decodeFrame(packet);
+    return frame === undefined ? [] : [{ timestamp: packet.timestamp, frame }];
+  });
+}
+
 async function pointsOf(bed: Blueprint, directory: string): Promise<readonly Point[]> {
   const places = [
     ...bed.pods.flatMap(({ name, role, namespace, addresses }) => (role === 'plain' ? [] : [{ name, role, namespace, addresses }])),
@@ -101,11 +110,7 @@ async function pointsOf(bed: Blueprint, directory: string): Promise<readonly Poi
     places.map(async ({ name, role, namespace, addresses }): Promise<Point> => {
       const { stdout } = await inNamespace(namespace, ['ip', '-json', 'link', 'show', 'dev', 'eth0']);
       const [link] = JSON.parse(stdout) as { readonly address: string }[];
-      const packets = (await readCapture(join(directory, `${name}.pcap`))).flatMap((packet) => {
-        const frame = decodeFrame(packet);
-        return frame === undefined ? [] : [{ timestamp: packet.timestamp, frame }];
-      });
-      return { name, role, mac: link?.address ?? '', addresses, packets };
+      return { name, role, mac: link?.address ?? '', addresses, packets: await framesOf(directory, name) };
     }),
   );
 }

@@ -30,9 +30,9 @@ describe("the testbed's manifests", () => {
     ['4', ['10.244.1.10'], ['10.244.1.0/24']],
     ['6', ['fd44:1::10'], ['fd44:1::/64']],
     ['dual', ['10.244.1.10', 'fd44:1::10'], ['10.244.1.0/24', 'fd44:1::/64']],
-    ['6-in-4', ['10.244.1.10'], ['10.244.1.0/24']],
-    ['4-in-6', ['fd44:1::10'], ['fd44:1::/64']],
-  ])('of form %s tell the addresses that pods are known by, the primary one first', (family, podIPs, podCIDRs) => {
+    ['6-in-4', ['10.244.1.10', 'fd44:1::10'], ['10.244.1.0/24', 'fd44:1::/64']],
+    ['4-in-6', ['fd44:1::10', '10.244.1.10'], ['fd44:1::/64', '10.244.1.0/24']],
+  ])('of form %s tell every address of a pod, the primary one first', (family, podIPs, podCIDRs) => {
     const status = { podIP: podIPs[0], podIPs: podIPs.map((ip) => ({ ip })) };
     expect(named(family, 'Pod', 'vpn')).toMatchObject({ status });
     expect(named(family, 'Node', 'node1')).toMatchObject({ spec: { podCIDR: podCIDRs[0], podCIDRs } });

@@ -43,7 +43,7 @@ const POLICY: readonly Manifest[] = [
 ];
 
 const bed = blueprint({
-  prefix: `sfcv${process.pid}`,
+  prefix: `sfcj${process.pid}`,
   family: 'dual',
   nodes: ['routed', 'bridged'],
   pods: [

@@ -140,7 +140,7 @@ export function blueprint(options: BlueprintOptions): Blueprint {
   const families = familiesOf(options.family ?? '4');
   const nodes = options.nodes.map((attachment, index): NodeBlueprint => {
     const number = index + 1;
-    const addressing = withFirst(families.all, (family): NodeAddressing => {
+    const addressing = withFirst(families.pods, (family): NodeAddressing => {
       const { fabricHost, podCidr, podHost } = SCHEMES[family];
       return { family, address: fabricHost(number), podCidr: podCidr(number), gateway: podHost(number, 1) };
     });
@@ -149,7 +149,7 @@ export function blueprint(options: BlueprintOptions): Blueprint {
   const pods = options.pods.map((draft, index): PodBlueprint => {
     const node = nodes[draft.node - 1];
     if (node === undefined) throw new RangeError(`pod ${draft.name}: there is no node ${draft.node}`);
-    const { address, addressing } = withFirst(families.all, (family) => ({
+    const { address, addressing } = withFirst(families.pods, (family) => ({
       family,
       address: SCHEMES[family].podHost(node.number, 10 + index),
     }));
@@ -178,7 +178,7 @@ export function blueprint(options: BlueprintOptions): Blueprint {
     family: options.family ?? '4',
     families,
     mtu: options.mtu ?? { pod: 1500, fabric: 1600 },
-    fabric: { namespace: `${prefix}-fabric`, bridge: 'fabric0', networks: families.all.map((family) => SCHEMES[family].fabric) },
+    fabric: { namespace: `${prefix}-fabric`, bridge: 'fabric0', networks: families.pods.map((family) => SCHEMES[family].fabric) },
     nodes,
     pods,
     client:

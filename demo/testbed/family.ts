@@ -2,35 +2,27 @@
 
 export type Family = 4 | 6;
 
-/** What pods say of themselves, primary family first, and what clients and server speak. */
-interface Spoken {
-  readonly podIPs: readonly Family[];
+export interface Families {
+  /** Of pods and nodes, primary first: outer headers are of that one. */
+  readonly pods: readonly Family[];
+  /** Of clients and server; pods have them too. */
   readonly traffic: readonly Family[];
 }
 
-/**
- * The forms of a testbed. `X-in-Y`: pods are known by their addresses of Y alone, so outer headers are of Y,
- * and have addresses of X for the traffic that they forward.
- */
+/** The forms of a testbed. `X-in-Y`: traffic of one family between pods whose primary address is of the other. */
 const FORMS = {
-  4: { podIPs: [4], traffic: [4] },
-  6: { podIPs: [6], traffic: [6] },
-  dual: { podIPs: [4, 6], traffic: [4, 6] },
-  '6-in-4': { podIPs: [4], traffic: [6] },
-  '4-in-6': { podIPs: [6], traffic: [4] },
-} as const satisfies Readonly<Record<string, Spoken>>;
+  4: { pods: [4], traffic: [4] },
+  6: { pods: [6], traffic: [6] },
+  dual: { pods: [4, 6], traffic: [4, 6] },
+  '6-in-4': { pods: [4, 6], traffic: [6] },
+  '4-in-6': { pods: [6, 4], traffic: [4] },
+} as const satisfies Readonly<Record<string, Families>>;
 
 export type FamilyForm = `${keyof typeof FORMS}`;
 export const FAMILY_FORMS = Object.keys(FORMS) as readonly FamilyForm[];
 
-export interface Families extends Spoken {
-  /** Every family that interfaces and routes have: that of `podIPs` first. */
-  readonly all: readonly Family[];
-}
-
 export function familiesOf(form: FamilyForm): Families {
-  const { podIPs, traffic }: Spoken = FORMS[form];
-  return { podIPs, traffic, all: [...new Set([...podIPs, ...traffic])] };
+  return FORMS[form];
 }
 
 /** The family of an address or a prefix in text. */

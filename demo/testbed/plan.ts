@@ -70,7 +70,7 @@ const host = (address: string, family: Family): string => `${address}/${TERMS[fa
  * hold nothing but the traffic; where it does, nobody waits for duplicates of an address or for a router.
  */
 function namespace({ families }: Blueprint, name: string, forwards: boolean): Step[] {
-  const ipv6 = families.all.includes(6);
+  const ipv6 = families.pods.includes(6);
   const off = [
     ...conf(['ipv4/rp_filter', 'ipv4/send_redirects', 'ipv4/accept_redirects']),
     ...(ipv6 ? conf(['ipv6/disable_ipv6', 'ipv6/accept_dad', 'ipv6/accept_ra', 'ipv6/accept_redirects']) : []),
