@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CapturedPacket, LINK_TYPE, readCapture, writePcap } from '../capture/index.js';
 import { CAST, frame, type Segment } from '../datapath/cast.js';
 import { writeManifests } from '../demo/manifests.js';
-import { podNamed, walkthroughCast } from '../demo/testbed/index.js';
-import { encapsulate, encodeIpv6, PROTOCOL, parseAddress, type Si, type Spi, UDP_HEADER } from '../geneve/index.js';
+import { type Blueprint, type FamilyForm, podNamed, walkthroughCast } from '../demo/testbed/index.js';
+import { ETHERTYPE, encapsulate, encodeIpv6, PROTOCOL, parseAddress, type Si, type Spi, UDP_HEADER } from '../geneve/index.js';
 import type { ManifestFile } from '../policy/index.js';
 import { prepareReplay, type Ran, type RunOptions, runReplay } from './index.js';
 
@@ -23,14 +23,19 @@ let manifests: ManifestFile[];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'sfc-replay-'));
-  await writeManifests(bed, join(directory, 'manifests'));
-  manifests = await Promise.all(
+  manifests = await manifestsOf(bed);
+});
+
+async function manifestsOf(bed: Blueprint): Promise<ManifestFile[]> {
+  const place = join(directory, bed.family === '4' ? 'manifests' : `manifests-${bed.family}`);
+  await writeManifests(bed, place);
+  return await Promise.all(
     ['world.yaml', 'ServiceFunctionChain.yaml', 'TrafficSelector.yaml'].map(async (name) => {
-      const file = join(directory, 'manifests', name);
+      const file = join(place, name);
       return { file, text: await readFile(file, 'utf8') };
     }),
   );
-});
+}
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -266,6 +271,44 @@ describe('IPv6 in a capture', () => {
         : frame({ from: CAST.client, to: CAST.server }).subarray(14);
     const { out } = await replayed([{ data }], { linkType });
     expect(out).toMatchObject([{ linkType: LINK_TYPE.raw }]);
+  });
+
+  it.each<[FamilyForm, number, readonly string[]]>([
+    ['6', 68, ['ipv6.src', 'ipv6.dst']],
+    ['6-in-4', 48, ['ip.src', 'ip.dst']],
+  ])('is wrapped in a bed of form %s as it would be on the wire, and tshark reads that', async (family, overhead, outer) => {
+    const bed = walkthroughCast({ prefix: 'replay', family });
+    const known = await manifestsOf(bed);
+    const [vpn] = podNamed(bed, 'vpn').addresses;
+    const data = captured6('out', 'fd77::5', '2001:db8:113::10');
+    const ran = await replayed([{ data }], { manifests: known });
+    const [instance] = ran.report.selected.map((row) => row.instance);
+    expect(bed.pods.filter(({ role }) => role === 'firewall').map(({ address }) => address)).toContain(instance);
+    expect(ran.report.selected).toMatchObject([
+      { selector: 'vpn-to-firewall', reason: 'steered-source', packets: 1, bytes: data.length - 14 },
+    ]);
+    expect(ran.out.map((packet) => packet.data.length)).toEqual([data.length + overhead]);
+    const [[type, from, to, option, port] = []] = tshark(ran.output, 'eth.type', ...outer, 'geneve.option.class', 'udp.dstport');
+    expect([Number(type?.split(',')[0]), from?.split(',')[0], to?.split(',')[0], option, port]).toEqual([
+      family === '6' ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4,
+      vpn,
+      instance,
+      '0x0132',
+      '7081,80',
+    ]);
+  });
+
+  it('that was wrapped over IPv4 comes out of it at the function labelled as what it is', async () => {
+    const bed = walkthroughCast({ prefix: 'replay', family: '6-in-4' });
+    const inner = captured6('in', 'fd77::5', '2001:db8:113::10');
+    const [source, destination] = [firewalls[0] ?? '', proxy.address].map((text) => parseAddress(text));
+    if (source === undefined || destination === undefined) throw new Error('no address');
+    const packet = encapsulate(inner.subarray(14), { source, destination, spi: 2 as Spi, si: 1 as Si, ttl: 63, reply: false, port: 7081 });
+    if ('failure' in packet) throw new Error(packet.failure.reason);
+    const data = Buffer.concat([inner.subarray(0, 12), Buffer.from('0800', 'hex'), packet]);
+    const ran = await replayed([{ data }], { endpoint: `proxy/${proxy.name}`, manifests: await manifestsOf(bed) });
+    expect(verdicts(ran)).toEqual({ 'decapsulated to-pod': 1 });
+    expect(ran.out.map((one) => Buffer.from(one.data))).toEqual([inner]);
   });
 
   it('of a pod that has addresses of both families shows which way it goes by either', async () => {
