@@ -67,7 +67,7 @@ bench: build ## ns a packet and a look-up, steered against plain throughput, the
 bench-save: build ## the same, kept in docs/reference/benchmarks.md
 	@node dist/bench/main.js --save docs/reference/benchmarks.md
 
-demo: build ## real packets between namespaces; DEMO=walkthrough, chain, reply or twice, DATAPATH=kernel or userspace, KEEP=1 leaves it running
+demo: build ## real packets between namespaces; DEMO=walkthrough, chain, reply or twice, DATAPATH=kernel or userspace, FAMILY=4, 6 or dual, KEEP=1 leaves it running
 	@node dist/demo/main.js
 
 demo-clean: build ## remove what a kept or killed demo left

@@ -37,6 +37,57 @@ describe('the endpoints of a node', () => {
     expect(await tracked([vpn], known, host({ '10.1.2.20': none }, [veth]))).toMatchObject([{ id: 0, problem: 'no route to 10.1.2.20' }]);
   });
 
+  describe('with two addresses', () => {
+    const both = { pod: 'vpn/vpn', addresses: ['10.1.2.20', 'fd00:2::20'] };
+    const found: Location = { kind: 'found', ifindex: 7, ifname: 'veth-vpn', mtu: 1500 };
+    const none: Location = { kind: 'none', problem: 'no route to it' };
+
+    it('are behind the one interface that both lead to', async () => {
+      const { tracked } = await trackEndpoints([both], [], host({ '10.1.2.20': found, 'fd00:2::20': found }));
+      expect(tracked).toMatchObject([{ ifindex: 7, problem: '' }]);
+    });
+
+    it.each<[string, Location, Location]>([
+      ['the first', found, none],
+      ['the second', none, found],
+      ['the second, while the first is asked for', unresolved, found],
+    ])('are found by %s alone', async (_, first, second) => {
+      const { tracked } = await trackEndpoints([both], [], host({ '10.1.2.20': first, 'fd00:2::20': second }));
+      expect(tracked).toMatchObject([{ ifindex: 7, ifname: 'veth-vpn', problem: '' }]);
+    });
+
+    it('are refused where these lead to two interfaces, and say which', async () => {
+      const elsewhere: Location = { ...found, ifindex: 8, ifname: 'veth-other' };
+      const { tracked } = await trackEndpoints([both], known, host({ '10.1.2.20': found, 'fd00:2::20': elsewhere }, [veth]));
+      const problem = '10.1.2.20 leads to veth-vpn, but fd00:2::20 to veth-other: a pod is behind one interface';
+      expect(tracked).toMatchObject([{ id: 0, problem }]);
+    });
+
+    it('say what is wrong with the first where neither leads anywhere', async () => {
+      const { tracked } = await trackEndpoints([both], [], host({ '10.1.2.20': none, 'fd00:2::20': unresolved }));
+      expect(tracked).toMatchObject([{ id: 0, problem: 'no route to it' }]);
+    });
+
+    it('keep their id when one of them goes', async () => {
+      const entry = [{ id: 3783, ifindex: 7, addresses: both.addresses }];
+      const { tracked } = await trackEndpoints([{ ...both, addresses: ['fd00:2::20'] }], entry, host({ 'fd00:2::20': found }));
+      expect(tracked).toMatchObject([{ id: 3783 }]);
+    });
+
+    it('ask for the first on their bridge, and look the other up', async () => {
+      const asked: (readonly string[])[] = [];
+      const discovery: Discovery = {
+        locateAll: async (...given) => {
+          asked.push(...given.map((list) => list ?? []));
+          return { locations: new Map(), links: new Map(), routes: [] };
+        },
+        insideMtus: async () => new Map(),
+      };
+      await trackEndpoints([both], [], discovery);
+      expect(asked).toEqual([['10.1.2.20'], ['fd00:2::20']]);
+    });
+  });
+
   it('do not share an interface: the second pod is told who has it', async () => {
     const found: Location = { kind: 'found', ifindex: 7, ifname: 'veth-vpn', mtu: 1500 };
     const other = { pod: 'vpn/other', addresses: ['10.1.2.21'] };

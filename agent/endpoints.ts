@@ -5,14 +5,14 @@
 
 import { isPodKind } from '../datapath/index.js';
 import { ENDPOINT_FLAG, FAMILY, formatMapAddress } from '../maps/index.js';
-import { assignEndpointIds, type Discovery, type KnownEndpoint, type Survey } from './discovery/index.js';
+import { assignEndpointIds, type Discovery, type KnownEndpoint, type Link, type Location, type Survey } from './discovery/index.js';
 import type { Observed, Target } from './reconciler/index.js';
 
 /** A pod of this node that has an address. */
 export interface LocalPod {
   /** `namespace/name`. */
   readonly pod: string;
-  /** Canonical text; the first one is asked for. */
+  /** Canonical text; the first one is asked for where nobody knows it. */
   readonly addresses: readonly string[];
   /** It is being deleted. */
   readonly terminating?: boolean;
@@ -48,6 +48,32 @@ interface Place {
 }
 
 /**
+ * The one interface that a pod's addresses lead to, and which of them does; or why there is none. An address that leads
+ * nowhere yet does not keep the others waiting; two that lead to two interfaces are a mistake of somebody's routes.
+ * @param before the link of the pod's entry, where it has one
+ */
+function placeOf(
+  addresses: readonly string[],
+  locations: ReadonlyMap<string, Location>,
+  before: Link | undefined,
+): { readonly place: Place; readonly address: string } | string {
+  const all = addresses.map((address) => ({ address, location: locations.get(address) }));
+  const found = all.flatMap(({ address, location }) => (location?.kind === 'found' ? [{ address, place: location }] : []));
+  const [first] = found;
+  const [primary] = all;
+  if (first === undefined) {
+    if (primary?.location?.kind === 'unresolved' && before !== undefined && isPodKind(before.kind))
+      return { place: before, address: primary.address };
+    return primary?.location === undefined || primary.location.kind === 'found'
+      ? `nothing is known of ${primary?.address ?? 'it'}`
+      : primary.location.problem;
+  }
+  const other = found.find(({ place }) => place.ifindex !== first.place.ifindex);
+  if (other === undefined) return first;
+  return `${first.address} leads to ${first.place.ifname}, but ${other.address} to ${other.place.ifname}: a pod is behind one interface`;
+}
+
+/**
  * A pod that is ending gets no other interface than it has: what its address leads to now is the next pod's, whose own
  * manifest may not be there yet.
  *
@@ -59,24 +85,23 @@ export async function trackEndpoints(
   known: readonly KnownEndpoint[],
   discovery: Discovery,
 ): Promise<{ readonly tracked: readonly TrackedEndpoint[]; readonly survey: Survey }> {
-  const survey = await discovery.locateAll(pods.flatMap(({ addresses }) => addresses.slice(0, 1)));
+  const survey = await discovery.locateAll(
+    pods.flatMap(({ addresses }) => addresses.slice(0, 1)),
+    pods.flatMap(({ addresses }) => addresses.slice(1)),
+  );
   const { locations, links } = survey;
   const places = new Map<string, Place>();
   const problems = new Map<string, string>();
   const owners = new Map<number, string>();
   for (const { pod, addresses, terminating } of pods) {
-    const address = addresses[0] ?? '';
-    const location = locations.get(address);
-    const before = known.find((entry) => entry.addresses.includes(address));
-    const link = before === undefined ? undefined : links.get(before.ifindex);
-    let place: Place | undefined;
-    if (location?.kind === 'found') place = location;
-    else if (location?.kind === 'unresolved' && link !== undefined && isPodKind(link.kind)) place = link;
-    if (place === undefined) {
-      problems.set(pod, location === undefined ? `nothing is known of ${address}` : location.kind === 'found' ? '' : location.problem);
+    const before = known.find((entry) => addresses.some((address) => entry.addresses.includes(address)));
+    const found = placeOf(addresses, locations, before === undefined ? undefined : links.get(before.ifindex));
+    if (typeof found === 'string') {
+      problems.set(pod, found);
       continue;
     }
-    if (terminating === true && !known.some((entry) => entry.ifindex === place?.ifindex && entry.addresses.includes(address))) {
+    const { place, address } = found;
+    if (terminating === true && !known.some((entry) => entry.ifindex === place.ifindex && entry.addresses.includes(address))) {
       problems.set(pod, `it is ending, and ${place.ifname}, which leads to ${address}, is not its own`);
       continue;
     }
@@ -91,7 +116,7 @@ export async function trackEndpoints(
   }
   const requests = pods.flatMap(({ pod, addresses }) => {
     const place = places.get(pod);
-    return place === undefined ? [] : [{ pod, ifindex: place.ifindex, address: addresses[0] ?? '' }];
+    return place === undefined ? [] : [{ pod, ifindex: place.ifindex, addresses }];
   });
   const ids = assignEndpointIds(requests, known);
   const tracked = pods.map(({ pod, addresses }) => {

@@ -13,6 +13,25 @@ const TCP =
     '',
   );
 
+/** tcpdump 4.99 -nn: IP6 fd00::1.4660 > fd00::2.9000: UDP, length 2, padded. */
+const UDP6 =
+  '0a0000000002 0a0000000001 86dd 60000000 000a 11 40 fd000000000000000000000000000001 fd000000000000000000000000000002 1234 2328 000a 0000 6869 0000000000'.replaceAll(
+    ' ',
+    '',
+  );
+/** The same behind hop-by-hop options: IP6 fd00::1 > fd00::2: HBH 4660 > 9000: UDP, length 2. */
+const UDP6_OPTIONS =
+  '0a0000000002 0a0000000001 86dd 60000000 0012 00 40 fd000000000000000000000000000001 fd000000000000000000000000000002 1100010400000000 1234 2328 000a 0000 6869'.replaceAll(
+    ' ',
+    '',
+  );
+/** tcpdump 4.99 -nn: IP6 fd00::1.4660 > fd00::2.9000: Flags [P.], seq 1:3, ack 1, win 1, length 2. */
+const TCP6 =
+  '0a0000000002 0a0000000001 86dd 60000000 0016 06 40 fd000000000000000000000000000001 fd000000000000000000000000000002 1234 2328 00000001 00000001 5018 0001 0000 0000 6869'.replaceAll(
+    ' ',
+    '',
+  );
+
 function decode(hex: string, linkType = 1): ReturnType<typeof decodeFrame> {
   // Not at the start of its buffer, as packets of a capture are not.
   const bytes = Buffer.concat([Buffer.from('ffffff', 'hex'), Buffer.from(hex, 'hex')]).subarray(3);
@@ -21,15 +40,20 @@ function decode(hex: string, linkType = 1): ReturnType<typeof decodeFrame> {
 
 describe('a captured frame', () => {
   it.each([
-    ['UDP', UDP, 'udp'],
-    ['TCP', TCP, 'tcp'],
-  ])('of %s names both ends and its payload', (_, hex, protocol) => {
+    ['UDP', UDP, 'udp', 4],
+    ['TCP', TCP, 'tcp', 4],
+    ['UDP over IPv6', UDP6, 'udp', 6],
+    ['UDP over IPv6 behind options', UDP6_OPTIONS, 'udp', 6],
+    ['TCP over IPv6', TCP6, 'tcp', 6],
+  ])('of %s names both ends and its payload', (_, hex, protocol, family) => {
     const frame = decode(hex);
+    const [source, destination] = family === 4 ? ['10.0.0.1', '10.0.0.2'] : ['fd00::1', 'fd00::2'];
     expect(frame).toMatchObject({
       sourceMac: '0a:00:00:00:00:01',
       destinationMac: '0a:00:00:00:00:02',
-      source: '10.0.0.1',
-      destination: '10.0.0.2',
+      family,
+      source,
+      destination,
       protocol,
       sourcePort: 0x1234,
       destinationPort: 9000,
@@ -41,6 +65,9 @@ describe('a captured frame', () => {
     for (const [hex, headers] of [
       [UDP, 42],
       [TCP, 58],
+      [UDP6, 62],
+      [UDP6_OPTIONS, 70],
+      [TCP6, 74],
     ] as const) {
       for (let length = 0; length < headers; length++) expect(decode(hex.slice(0, 2 * length)), `${length}`).toBeUndefined();
       expect(decode(hex.slice(0, 2 * (headers + 1)))?.payload).toHaveLength(1);
@@ -49,7 +76,12 @@ describe('a captured frame', () => {
 
   it.each([
     ['another link type', UDP, 101],
-    ['IPv6', UDP.replace('08004500', '86dd6500'), 1],
+    ['ARP', UDP.replace('08004500', '08064500'), 1],
+    ['IPv6 by its type and IPv4 by its header', UDP.replace('08004500', '86dd4500'), 1],
+    ['IPv4 by its type and IPv6 by its header', UDP6.replace('86dd', '0800'), 1],
+    ['a fragment of IPv6', UDP6_OPTIONS.replace('00120040', '00122c40').replace('1100010400000000', '1100000100000001'), 1],
+    ['a later fragment of IPv6', UDP6_OPTIONS.replace('00120040', '00122c40').replace('1100010400000000', '1100000800000001'), 1],
+    ['ICMPv6', UDP6.replace('000a1140', '000a3a40'), 1],
     ['a fragment', UDP.replace('00014000', '00012000'), 1],
     ['a later fragment', UDP.replace('00014000', '00010001'), 1],
     ['ICMP', UDP.replace('4011', '4001'), 1],

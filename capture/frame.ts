@@ -1,9 +1,19 @@
 /**
- * The few fields of a captured Ethernet frame that say who talks to whom: of the outermost IPv4
+ * The few fields of a captured Ethernet frame that say who talks to whom: of the outermost IP
  * packet. What a steering packet carries is for `decodePacket` of `geneve/` to say.
  */
 
-import { decodeIpv4, decodeTcp, ETHERNET_HEADER, ETHERTYPE, formatAddress, formatMac, PROTOCOL, UDP_HEADER } from '../geneve/index.js';
+import {
+  decodeIpv4,
+  decodeIpv6,
+  decodeTcp,
+  ETHERNET_HEADER,
+  ETHERTYPE,
+  formatAddress,
+  formatMac,
+  PROTOCOL,
+  UDP_HEADER,
+} from '../geneve/index.js';
 import type { CapturedPacket } from './pcap-reader.js';
 import { LINK_TYPE } from './pcap-writer.js';
 
@@ -11,6 +21,7 @@ export interface Frame {
   /** Lower-case, with colons. */
   readonly sourceMac: string;
   readonly destinationMac: string;
+  readonly family: 4 | 6;
   readonly source: string;
   readonly destination: string;
   readonly protocol: 'tcp' | 'udp';
@@ -20,26 +31,44 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
-/** The fields, or undefined for anything but an unfragmented TCP or UDP packet over IPv4 over Ethernet whose headers are all there. */
+/** The fields, or undefined for anything but an unfragmented TCP or UDP packet over IP over Ethernet whose headers are all there. */
 export function decodeFrame({ data, linkType }: Pick<CapturedPacket, 'data' | 'linkType'>): Frame | undefined {
   const ethernet = ETHERNET_HEADER.decode(data);
-  if (linkType !== LINK_TYPE.ethernet || 'failure' in ethernet || ethernet.type !== ETHERTYPE.ipv4) return undefined;
-  const ip = decodeIpv4(data, ETHERNET_HEADER.size);
-  if ('failure' in ip || ip.moreFragments === 1 || ip.fragmentOffset > 0) return undefined;
-  if (ip.protocol !== PROTOCOL.tcp && ip.protocol !== PROTOCOL.udp) return undefined;
+  if (linkType !== LINK_TYPE.ethernet || 'failure' in ethernet) return undefined;
+  const ip = wholeIp(data, ethernet.type);
+  if (ip === undefined || (ip.protocol !== PROTOCOL.tcp && ip.protocol !== PROTOCOL.udp)) return undefined;
   const tcp = ip.protocol === PROTOCOL.tcp;
   // Ethernet pads short frames: the IP length says where the packet ends.
   const segment = data.subarray(ETHERNET_HEADER.size + ip.headerLength, ETHERNET_HEADER.size + ip.totalLength);
   const transport = tcp ? decodeTcp(segment) : UDP_HEADER.decode(segment);
   if ('failure' in transport) return undefined;
+  const addressFamily = ip.family === 4 ? 1 : 2;
   return {
     destinationMac: formatMac(ethernet.destination),
     sourceMac: formatMac(ethernet.source),
-    source: formatAddress(ip.source, 1),
-    destination: formatAddress(ip.destination, 1),
+    family: ip.family,
+    source: formatAddress(ip.source, addressFamily),
+    destination: formatAddress(ip.destination, addressFamily),
     protocol: tcp ? 'tcp' : 'udp',
     sourcePort: transport.sourcePort,
     destinationPort: transport.destinationPort,
     payload: segment.subarray('headerLength' in transport ? transport.headerLength : UDP_HEADER.size),
   };
+}
+
+/** The IP headers of a frame of this type; undefined where they are not all there, or of a fragment. */
+function wholeIp(data: Uint8Array, type: number) {
+  if (type === ETHERTYPE.ipv4) {
+    const ip = decodeIpv4(data, ETHERNET_HEADER.size);
+    return 'failure' in ip || isFragment(ip) ? undefined : { ...ip, family: 4 as const };
+  }
+  if (type === ETHERTYPE.ipv6) {
+    const ip = decodeIpv6(data, ETHERNET_HEADER.size);
+    return 'failure' in ip || (ip.fragment !== undefined && isFragment(ip.fragment)) ? undefined : { ...ip, family: 6 as const };
+  }
+  return undefined;
+}
+
+function isFragment({ moreFragments, fragmentOffset }: { moreFragments: number; fragmentOffset: number }): boolean {
+  return moreFragments === 1 || fragmentOffset > 0;
 }

@@ -7,7 +7,11 @@ import { LINK_TYPE, LinkReader, WAY } from './index.js';
 function read(linkType: number, hex: string) {
   const link = new LinkReader(linkType, 'test');
   const frame = Buffer.from(hex.replaceAll(' ', ''), 'hex');
-  return link.read(frame) ? { type: link.type, offset: link.offset, way: link.way } : 'short';
+  if (!link.read(frame)) return 'short';
+  // Where there is a type, it stands where the reader says.
+  if (link.type !== 0 && link.typeAt >= 0) expect(frame.readUInt16BE(link.typeAt)).toBe(link.type);
+  expect(link.typeAt >= 0).toBe(linkType !== LINK_TYPE.raw);
+  return { type: link.type, offset: link.offset, way: link.way };
 }
 
 const MACS = '020000000001 020000000002';

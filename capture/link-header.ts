@@ -34,6 +34,8 @@ export class LinkReader {
   /** Ethertype of what follows; 0 where there is none (an IEEE 802.3 length, a packet of no IP version). */
   type = 0;
   way: number = WAY.unknown;
+  /** Where that Ethertype stands, two bytes; -1 where the first bits of a packet say what it is. */
+  typeAt = -1;
   readonly linkType: number;
 
   /** Throws `CAPTURE_INVALID` for a link type that is not read. `name`: the file, for messages. */
@@ -68,9 +70,11 @@ export class LinkReader {
     if (frame.length < length) return false;
     let type = wordAt(frame, at);
     let offset = length;
+    this.typeAt = at;
     while (isTag(type)) {
       if (frame.length < offset + TAG_LENGTH) return false;
-      type = wordAt(frame, offset + 2);
+      this.typeAt = offset + 2;
+      type = wordAt(frame, this.typeAt);
       offset += TAG_LENGTH;
     }
     this.type = type < LEAST_TYPE ? 0 : type;

@@ -56,8 +56,8 @@ export function expectedEntries(
 ): { readonly sfcselect: number; readonly sfcpath: number; readonly endpoint: number } {
   const pods = bed.pods.filter((pod) => pod.node === node);
   const selected = pods.filter((pod) => pod.role === 'vpn' || pod.role === 'firewall');
-  // Each of the two selectors names every destination for TCP and for UDP; each chain has one function.
-  return { sfcselect: 2 * selected.length, sfcpath: 2, endpoint: pods.length };
+  // Each of the two selectors names every destination of a family for TCP and for UDP; each chain has one function.
+  return { sfcselect: 2 * selected.length * bed.families.traffic.length, sfcpath: 2, endpoint: pods.length };
 }
 
 export interface ClusterOptions {

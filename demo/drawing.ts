@@ -6,12 +6,13 @@ import type { Blueprint } from './testbed/index.js';
 export function drawingOf(bed: Blueprint): string {
   const boxes = bed.nodes.map((node) => {
     const pods = bed.pods.filter((pod) => pod.node === node.name);
-    const title = ` ${node.name} ${node.address} `;
-    const lines = pods.map((pod) => ` ${pod.name.padEnd(11)} ${pod.address.padEnd(12)} `);
-    const width = Math.max(title.length + 2, ...lines.map((line) => line.length), 28);
+    const title = ` ${node.name} ${node.addressing.map(({ address }) => address).join(' ')} `;
+    const lines = pods.map((pod) => ` ${pod.name.padEnd(11)} ${pod.addresses.map((address) => address.padEnd(12)).join(' ')} `);
+    const ranges = node.addressing.map(({ podCidr }) => podCidr).join(', ');
+    const width = Math.max(title.length + 2, ...lines.map((line) => line.length), ranges.length + 14);
     return {
       title,
-      lines: [...lines, ` (${node.attachment}, ${node.podCidr})`],
+      lines: [...lines, ` (${node.attachment}, ${ranges})`],
       width,
       client: pods.some((pod) => pod.name === bed.client?.pod),
     };
@@ -22,21 +23,22 @@ export function drawingOf(bed: Blueprint): string {
     const left = Math.floor((width - text.length) / 2);
     return filler.repeat(left) + text + filler.repeat(Math.max(width - text.length - left, 0));
   };
+  const networks = (bed.client?.addressing ?? []).map(({ network }) => network).join(', ');
   const span = boxes.reduce((sum, box) => sum + box.width + 4, -2);
   return [
     ...(bed.client === undefined
       ? []
       : [
-          row((box) => (box.client ? centre(`clients ${bed.client?.network ?? ''}`, box.width + 2) : ' '.repeat(box.width + 2))),
+          row((box) => (box.client ? centre(`clients ${networks}`, box.width + 2) : ' '.repeat(box.width + 2))),
           row((box) => (box.client ? centre('│', box.width + 2) : ' '.repeat(box.width + 2))),
         ]),
     row((box) => `┌─${box.title}${'─'.repeat(box.width - box.title.length - 1)}┐`),
     ...Array.from({ length: height }, (_, line) => row((box) => `│${(box.lines[line] ?? '').padEnd(box.width)}│`)),
     row((box) => `└${centre('┬', box.width, '─')}┘`),
     ` ${boxes.map((box) => centre('┴', box.width + 2, '═')).join('══')}`,
-    ` ${centre(`fabric 172.30.0.0/24, MTU ${bed.mtu.fabric} (pods ${bed.mtu.pod}): Geneve + NSH on UDP 7081 travels here`, span)}`,
+    ` ${centre(`fabric ${bed.fabric.networks.join(', ')}, MTU ${bed.mtu.fabric} (pods ${bed.mtu.pod}): Geneve + NSH on UDP 7081 travels here`, span)}`,
     ` ${centre('│', span)}`,
-    ` ${centre(`server ${bed.server.address}:${bed.server.port}, outside the cluster`, span)}`,
+    ` ${centre(`server ${bed.server.addresses.join(', ')}, port ${bed.server.port}, outside the cluster`, span)}`,
   ]
     .map((line) => line.trimEnd())
     .join('\n');

@@ -12,7 +12,7 @@ import { keptHelp, palette, showText, stepText, verdictText } from './report.js'
 import { missingRequirements, thisMachine } from './requirements.js';
 import { expectedOf, runShow, SHOWS, type Show } from './shows.js';
 import { endInside, isInside, lookAround, makeOwnRun, namespacesToMake, runInside, whyNoNamespaces } from './standing.js';
-import { buildTestbed, cleanLeftovers, walkthroughCast } from './testbed/index.js';
+import { buildTestbed, cleanLeftovers, FAMILY_FORMS, type FamilyForm, walkthroughCast } from './testbed/index.js';
 import { runWalkthrough, type ShownStep } from './walkthrough.js';
 
 const UNAVAILABLE = 69;
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     /** Of the namespaces and of the directory below /run: two demos with two prefixes do not meet. */
     prefix: { type: 'string', default: 'sfc-demo' },
     datapath: { type: 'string', default: process.env.DATAPATH || 'auto' },
+    family: { type: 'string', default: process.env.FAMILY || '4' },
     demo: { type: 'string', default: process.env.DEMO || 'walkthrough' },
     requests: { type: 'string', default: process.env.DEMO_REQUESTS || '40' },
   },
@@ -57,8 +58,12 @@ async function main(): Promise<number> {
     complain(`demo: DEMO (--demo) is ${shows.join(', ')}, not ${values.demo}`);
     return USAGE;
   }
+  if (!FAMILY_FORMS.some((form) => form === values.family)) {
+    complain(`demo: FAMILY (--family) is ${FAMILY_FORMS.join(', ')}, not ${values.family}`);
+    return USAGE;
+  }
   const machine = thisMachine();
-  const missing = missingRequirements(machine, datapath);
+  const missing = missingRequirements(machine, datapath, values.family !== '4');
   if (missing.length > 0) {
     complain(`demo: cannot run here: ${missing.join('; ')}`);
     return UNAVAILABLE;
@@ -128,7 +133,8 @@ function aborted(signal: AbortSignal): Promise<never> {
 /** The whole show. True when everything holds. */
 async function demonstrate(requests: number, signal: AbortSignal): Promise<boolean> {
   const show = values.demo === 'walkthrough' ? undefined : SHOWS[values.demo as keyof typeof SHOWS];
-  const bed = show?.bed(values.prefix) ?? walkthroughCast({ prefix: values.prefix });
+  const family = values.family as FamilyForm;
+  const bed = show?.bed(values.prefix, family) ?? walkthroughCast({ prefix: values.prefix, family });
   if (show !== undefined) say(` ${paint.bold(show.title)}\n`);
   say(drawingOf(bed));
   say();
@@ -138,7 +144,7 @@ async function demonstrate(requests: number, signal: AbortSignal): Promise<boole
   phase('starting sfcd on every node');
   const cluster: Cluster = await startCluster(testbed, {
     flags: ['--datapath', values.datapath],
-    ...(show === undefined ? {} : { policy: show.policy, expected: expectedOf(show, bed) }),
+    ...(show === undefined ? {} : { policy: show.policy(bed), expected: expectedOf(show, bed) }),
   });
   await cluster.ready({ signal });
   const options = { requests, signal, onPhase: phase };

@@ -1,10 +1,10 @@
 /** The testbed as Kubernetes would describe it: what `kubectl get` would show of its pods and nodes. */
 
-import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parseAllDocuments, stringify } from 'yaml';
 import { WALKTHROUGH_MANIFESTS } from './project.js';
-import type { Blueprint, PodBlueprint } from './testbed/index.js';
+import { type Blueprint, type PodBlueprint, TERMS } from './testbed/index.js';
 
 export type Manifest = Readonly<Record<string, unknown>>;
 
@@ -21,12 +21,9 @@ export function worldOf(bed: Blueprint): readonly Manifest[] {
       apiVersion: 'v1',
       kind: 'Node',
       metadata: { name: node.name },
-      spec: { podCIDR: node.podCidr, podCIDRs: [node.podCidr] },
+      spec: { podCIDR: node.podCidr, podCIDRs: node.addressing.map(({ podCidr }) => podCidr) },
       status: {
-        addresses: [
-          { type: 'InternalIP', address: node.address },
-          { type: 'Hostname', address: node.name },
-        ],
+        addresses: [...node.addressing.map(({ address }) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: node.name }],
       },
     })),
     ...bed.pods.map(podManifest),
@@ -34,7 +31,7 @@ export function worldOf(bed: Blueprint): readonly Manifest[] {
 }
 
 /** A pod that runs and is ready. */
-export function podManifest(pod: Omit<PodBlueprint, 'namespace' | 'hostInterface'>): Manifest {
+export function podManifest(pod: Omit<PodBlueprint, 'namespace' | 'hostInterface' | 'addressing'>): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -43,7 +40,7 @@ export function podManifest(pod: Omit<PodBlueprint, 'namespace' | 'hostInterface
     status: {
       phase: 'Running',
       podIP: pod.address,
-      podIPs: [{ ip: pod.address }],
+      podIPs: pod.addresses.map((ip) => ({ ip })),
       conditions: [{ type: 'Ready', status: 'True' }],
     },
   };
@@ -65,6 +62,25 @@ export async function writeManifests(bed: Blueprint, directory: string, policy?:
   await place('world.yaml', (draft) => writeFile(draft, text(worldOf(bed))));
   if (policy !== undefined) return place('policy.yaml', (draft) => writeFile(draft, text(policy)));
   for (const name of ['ServiceFunctionChain.yaml', 'TrafficSelector.yaml']) {
-    await place(name, (draft) => copyFile(join(WALKTHROUGH_MANIFESTS, name), draft));
+    const written = await readFile(join(WALKTHROUGH_MANIFESTS, name), 'utf8');
+    await place(name, (draft) => writeFile(draft, forFamilies(bed, written)));
   }
+}
+
+/**
+ * The walkthrough's manifests as they are written, for the families that the clients speak: a selector names
+ * destinations of one family, so that a second family has selectors of its own.
+ */
+export function forFamilies({ families: { traffic } }: Blueprint, written: string): string {
+  return parseAllDocuments(written)
+    .flatMap((document) =>
+      (document.get('kind') === 'TrafficSelector' ? traffic : [traffic[0]]).map((family, index) => {
+        const selector = document.clone();
+        const cidr = ['spec', 'egress', 'to', 'ipBlock', 'cidr'];
+        if (family !== undefined && selector.hasIn(cidr)) selector.setIn(cidr, TERMS[family].any);
+        if (index > 0) selector.setIn(['metadata', 'name'], `${String(selector.getIn(['metadata', 'name']))}-ipv${family}`);
+        return selector.toString().replace(/^---\n/, '');
+      }),
+    )
+    .join('---\n');
 }

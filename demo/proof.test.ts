@@ -27,6 +27,7 @@ class Film {
     const frame: Frame = {
       sourceMac: direction === 'out' ? ours : other,
       destinationMac: direction === 'in' ? ours : other,
+      family: 4,
       source: from.address,
       sourcePort: from.port,
       destination: to.address,
@@ -63,7 +64,7 @@ class Film {
       name,
       role: name.replace(/-\d$/, '') as Point['role'],
       mac: mac(name),
-      address: name === 'server' ? SERVER.address : name === 'proxy-2' ? PROXY.address : `10.244.1.${10 + index}`,
+      addresses: [name === 'server' ? SERVER.address : name === 'proxy-2' ? PROXY.address : `10.244.1.${10 + index}`],
       packets: this.#packets.get(name) ?? [],
     }));
   }
@@ -72,6 +73,7 @@ class Film {
 const answered: RequestResult = {
   transport: 'udp',
   id: 'udp-1',
+  server: SERVER.address,
   source: CLIENT.address,
   sourcePort: CLIENT.port,
   answered: true,

@@ -13,7 +13,7 @@ export interface Point {
   readonly role: Exclude<Role, 'plain'> | 'server';
   /** Of the interface: tells what came in from what went out. */
   readonly mac: string;
-  readonly address: string;
+  readonly addresses: readonly string[];
   readonly packets: readonly { readonly timestamp: number; readonly frame: Frame }[];
 }
 
@@ -76,7 +76,7 @@ export function judge(
   server: { readonly address: string; readonly port: number },
 ): Verdict {
   const sightings = points.flatMap(sightingsOf);
-  const proxies = new Set(points.filter(({ role }) => role === 'proxy').map(({ address }) => address));
+  const proxies = new Set(points.filter(({ role }) => role === 'proxy').flatMap(({ addresses }) => addresses));
   const told = new Map<string, Sighting[]>();
   for (const sighting of sightings) {
     if (sighting.said === undefined) continue;

@@ -4,10 +4,10 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CaptureStatistics, decodeFrame, type LiveCapture, liveCapture, readCapture } from '../capture/index.js';
 import type { Point } from './proof.js';
-import { type Blueprint, inNamespace, type RequestResult, sendRequests, startEchoServer, type Testbed } from './testbed/index.js';
+import { type Blueprint, familyOf, inNamespace, type RequestResult, sendRequests, startEchoServer, type Testbed } from './testbed/index.js';
 
 export interface RecordOptions {
-  /** Requests over TCP and as many over UDP. */
+  /** Requests over TCP and as many over UDP, of each family that the server speaks. */
   readonly requests: number;
   /** Of the server; by default the blueprint's. */
   readonly port?: number;
@@ -25,7 +25,7 @@ export interface Recording {
   readonly captures: Readonly<Record<string, CaptureStatistics>>;
   /** Where the capture files are: `<name>.pcap`. */
   readonly directory: string;
-  /** Captures that lost packets, in words. */
+  /** Captures that lost packets, and steering packets of another family than the pods' primary one, in words. */
   readonly faults: readonly string[];
 }
 
@@ -54,11 +54,14 @@ export async function recordTraffic(testbed: Testbed, options: RecordOptions): P
         await liveCapture({ namespace, interface: link, filter, file: join(directory, `${name}.pcap`), snapLength: SNAP_LENGTH }),
       );
     }
-    for (const transport of ['tcp', 'udp'] as const) {
-      phase(`${options.requests} ${transport.toUpperCase()} requests from the clients behind the vpn pod to ${server.address}`);
-      const ids = Array.from({ length: options.requests }, (_, index) => `${transport}-${index + 1}`);
-      const timeout = options.timeout === undefined ? {} : { timeout: options.timeout };
-      results.push(...(await sendRequests(bed, { transport, ids, to: server, ...timeout })));
+    for (const address of server.addresses) {
+      for (const transport of ['tcp', 'udp'] as const) {
+        phase(`${options.requests} ${transport.toUpperCase()} requests from the clients behind the vpn pod to ${address}`);
+        const series = server.addresses.length === 1 ? transport : `${transport}${familyOf(address)}`;
+        const ids = Array.from({ length: options.requests }, (_, index) => `${series}-${index + 1}`);
+        const timeout = options.timeout === undefined ? {} : { timeout: options.timeout };
+        results.push(...(await sendRequests(bed, { transport, ids, to: { address, port: server.port }, ...timeout })));
+      }
     }
     phase('reading the captures');
     for (const [name, capture] of captures) statistics[name] = await capture.stop();
@@ -68,6 +71,8 @@ export async function recordTraffic(testbed: Testbed, options: RecordOptions): P
   }
   const lossy = Object.entries(statistics).filter(([, { dropped }]) => dropped > 0);
   const faults = lossy.map(([name, { dropped }]) => `tcpdump at ${name} lost ${dropped} packets: the proof has holes`);
+  for (const family of new Set((await framesOf(directory, 'fabric')).map(({ frame }) => frame.family)))
+    if (family !== bed.families.pods[0]) faults.push(`steering packets over IPv${family}, where the pods' primary addresses are others`);
   return { points: await pointsOf(bed, directory), results, captures: statistics, directory, faults };
 }
 
@@ -76,7 +81,7 @@ export async function recordTraffic(testbed: Testbed, options: RecordOptions): P
  * a connection are never seen at an end and missed at a function.
  */
 function capturePoints(bed: Blueprint): readonly (readonly [name: string, namespace: string, link: string, filter: string])[] {
-  const traffic = `host ${bed.server.address} and (tcp or udp)`;
+  const traffic = `(${bed.server.addresses.map((address) => `host ${address}`).join(' or ')}) and (tcp or udp)`;
   const pods = (ends: boolean) =>
     bed.pods
       .filter(({ role }) => role !== 'plain' && (role === 'vpn') === ends)
@@ -89,20 +94,23 @@ function capturePoints(bed: Blueprint): readonly (readonly [name: string, namesp
   ];
 }
 
+async function framesOf(directory: string, name: string): Promise<Point['packets']> {
+  return (await readCapture(join(directory, `${name}.pcap`))).flatMap((packet) => {
+    const frame = decodeFrame(packet);
+    return frame === undefined ? [] : [{ timestamp: packet.timestamp, frame }];
+  });
+}
+
 async function pointsOf(bed: Blueprint, directory: string): Promise<readonly Point[]> {
   const places = [
-    ...bed.pods.flatMap(({ name, role, namespace, address }) => (role === 'plain' ? [] : [{ name, role, namespace, address }])),
-    { name: 'server', role: 'server' as const, namespace: bed.server.namespace, address: bed.server.address },
+    ...bed.pods.flatMap(({ name, role, namespace, addresses }) => (role === 'plain' ? [] : [{ name, role, namespace, addresses }])),
+    { name: 'server', role: 'server' as const, namespace: bed.server.namespace, addresses: bed.server.addresses },
   ];
   return await Promise.all(
-    places.map(async ({ name, role, namespace, address }): Promise<Point> => {
+    places.map(async ({ name, role, namespace, addresses }): Promise<Point> => {
       const { stdout } = await inNamespace(namespace, ['ip', '-json', 'link', 'show', 'dev', 'eth0']);
       const [link] = JSON.parse(stdout) as { readonly address: string }[];
-      const packets = (await readCapture(join(directory, `${name}.pcap`))).flatMap((packet) => {
-        const frame = decodeFrame(packet);
-        return frame === undefined ? [] : [{ timestamp: packet.timestamp, frame }];
-      });
-      return { name, role, mac: link?.address ?? '', address, packets };
+      return { name, role, mac: link?.address ?? '', addresses, packets: await framesOf(directory, name) };
     }),
   );
 }

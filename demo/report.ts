@@ -1,6 +1,7 @@
 /** What the demo says: text from plain data. */
 
 import type { Cluster } from './cluster.js';
+import type { FamilyTotals } from './families.js';
 import { CLI_PROGRAM } from './project.js';
 import type { Totals } from './proof.js';
 import type { Show, ShowResult } from './shows.js';
@@ -34,6 +35,14 @@ function rows(name: string, totals: Totals): readonly (readonly (string | number
   ];
 }
 
+/** Totals by transport, and by family where there are several. */
+function eachKind<T>(byFamily: readonly FamilyTotals<T>[]): readonly (readonly [name: string, totals: T])[] {
+  return byFamily.flatMap(({ family, totals: { tcp, udp } }) => {
+    const prefix = byFamily.length > 1 ? `IPv${family} ` : '';
+    return [[`${prefix}TCP`, tcp] as const, [`${prefix}UDP`, udp] as const];
+  });
+}
+
 function tableText(table: readonly (readonly (string | number)[])[], paint: Palette): readonly string[] {
   const words = table.map((row) => row.map(String));
   const widths = (words[0] ?? []).map((_, column) => Math.max(...words.map((row) => (row[column] ?? '').length)));
@@ -60,7 +69,7 @@ export function verdictText(result: WalkthroughResult, paint: Palette): string {
     [...new Set(result.journeys.flatMap(({ request }) => request[role]))].sort().join(', ') || 'none';
   return [
     '',
-    ...tableText([COLUMNS, ...rows('TCP', result.totals.tcp), ...rows('UDP', result.totals.udp)], paint),
+    ...tableText([COLUMNS, ...eachKind(result.byFamily).flatMap(([name, totals]) => rows(name, totals))], paint),
     '',
     `  firewalls used: ${used('firewalls')}; proxies used: ${used('proxies')}`,
     `  the server saw only: ${result.seenAtServer.join(', ') || 'nothing'}`,
@@ -85,7 +94,7 @@ export function showText({ chain }: Show, result: ShowResult, paint: Palette): s
   const head = ['', 'sent', `passed ${chain.join(', ')}`, 'answered', 'replies through the same in reverse', 'unsteered'];
   return [
     '',
-    ...tableText([head, row('TCP', result.totals.tcp), row('UDP', result.totals.udp)], paint),
+    ...tableText([head, ...eachKind(result.byFamily).map(([name, totals]) => row(name, totals))], paint),
     '',
     `  instances used: ${used}`,
     `  the server saw: ${result.seenAtServer.join(', ') || 'nothing'}`,

@@ -48,6 +48,13 @@ describe('the demo', () => {
     expect(missing.join('; ')).not.toContain('\n');
   });
 
+  it('needs a kernel with IPv6 where it is to speak it', () => {
+    const without = { ...able, hasFile: (path: string) => path !== '/proc/sys/net/ipv6' };
+    expect(missingRequirements(without)).toEqual([]);
+    expect(missingRequirements(without, 'auto', true).join('; ')).toContain('no IPv6');
+    expect(missingRequirements(able, 'auto', true)).toEqual([]);
+  });
+
   it('looks at this machine without failing', () => {
     expect(thisMachine().kernel).toMatch(/^\d+\.\d+/);
     expect(thisMachine().hasProgram('no-such-program-anywhere')).toBe(false);

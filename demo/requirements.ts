@@ -37,8 +37,8 @@ const CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 } as const;
 /** The device that makes the userspace datapath's devices. */
 const TUN = '/dev/net/tun';
 
-/** What is missing for the demo on this datapath, most telling first; empty: it can run. */
-export function missingRequirements(machine: Machine, datapath: WantedDatapath = 'auto'): readonly string[] {
+/** What is missing for the demo on this datapath, and with IPv6 or without, most telling first; empty: it can run. */
+export function missingRequirements(machine: Machine, datapath: WantedDatapath = 'auto', ipv6 = false): readonly string[] {
   if (machine.platform !== 'linux') return ['it needs Linux'];
   const missing: string[] = [];
   const isRoot = machine.uid === 0 && machine.initialUserNamespace;
@@ -59,6 +59,7 @@ export function missingRequirements(machine: Machine, datapath: WantedDatapath =
       `without root it needs ${TUN}, which ${machine.hasFile(TUN) ? 'this user may not open (root: chmod 666 /dev/net/tun)' : 'is not there (root: modprobe tun)'}`,
     );
   }
+  if (ipv6 && !machine.hasFile('/proc/sys/net/ipv6')) missing.push('this kernel has no IPv6 (or was started with ipv6.disable=1)');
   const absent = PROGRAMS.filter(([program]) => !machine.hasProgram(program));
   if (absent.length > 0) {
     missing.push(

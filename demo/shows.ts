@@ -1,26 +1,44 @@
 /** What `make demo DEMO=…` can show beside the walkthrough: a cast, a policy, and the way that packets take. */
 
 import type { Cluster } from './cluster.js';
+import { type JudgedByFamily, judgeEach } from './families.js';
 import type { Manifest } from './manifests.js';
 import { type RecordOptions, recordTraffic } from './record.js';
-import { type Blueprint, type BlueprintOptions, blueprint, commandLine, type Role, run } from './testbed/index.js';
+import {
+  type Blueprint,
+  type BlueprintOptions,
+  blueprint,
+  commandLine,
+  type Family,
+  type FamilyForm,
+  type Role,
+  run,
+  TERMS,
+} from './testbed/index.js';
 import { dropsBetween, type ShownStep, statuses, type WalkthroughResult } from './walkthrough.js';
-import { judgeWay, type WayVerdict } from './way.js';
+import { judgeWay, type WayJourney, type WayTotals } from './way.js';
 
 export interface Show {
   readonly title: string;
   /** The way of a request, in one line. */
   readonly route: string;
-  readonly bed: (prefix: string) => Blueprint;
+  readonly bed: (prefix: string, family?: FamilyForm) => Blueprint;
   /** Roles of the functions, in the chain's order. */
   readonly chain: readonly Role[];
-  readonly policy: readonly Manifest[];
+  readonly policy: (bed: Blueprint) => readonly Manifest[];
 }
 
 const CHAIN = 'web-gateway';
 
-function policyOf(chain: readonly Role[]): readonly Manifest[] {
-  return [
+/** Every destination of the families that the clients speak. */
+function destinations(families: readonly Family[]): Manifest {
+  const [family, ...others] = families;
+  return family === undefined || others.length > 0 ? {} : { to: { ipBlock: { cidr: TERMS[family].any } } };
+}
+
+const policyOf =
+  (chain: readonly Role[]) =>
+  ({ families }: Blueprint): readonly Manifest[] => [
     {
       apiVersion: 'networking.gke.io/v1',
       kind: 'ServiceFunctionChain',
@@ -39,19 +57,18 @@ function policyOf(chain: readonly Role[]): readonly Manifest[] {
             podSelector: { matchLabels: { app: 'vpn' } },
           },
         },
-        egress: { to: { ipBlock: { cidr: '0.0.0.0/0' } }, ports: [{ allPorts: { protocol: 'UDP' } }, { allPorts: { protocol: 'TCP' } }] },
+        egress: { ...destinations(families.traffic), ports: [{ allPorts: { protocol: 'UDP' } }, { allPorts: { protocol: 'TCP' } }] },
       },
     },
   ];
-}
 
 const pod = (role: Exclude<Role, 'plain'>, name: string, node: number) => ({ name, podNamespace: role, role, node });
 
 /** Three nodes with these pods, and clients behind the one of the name `vpn`. */
 const bedOf =
   (pods: BlueprintOptions['pods'], more: Pick<BlueprintOptions, 'serverKnowsClients'> = {}) =>
-  (prefix: string): Blueprint =>
-    blueprint({ prefix, nodes: ['routed', 'bridged', 'routed'], pods, clientsBehind: 'vpn', ...more });
+  (prefix: string, family: FamilyForm = '4'): Blueprint =>
+    blueprint({ prefix, family, nodes: ['routed', 'bridged', 'routed'], pods, clientsBehind: 'vpn', ...more });
 
 export const SHOWS: Readonly<Record<'chain' | 'reply' | 'twice', Show>> = {
   chain: {
@@ -102,11 +119,11 @@ export function expectedOf({ chain }: Show, bed: Blueprint): (node: string) => R
   return (node) => {
     const pods = bed.pods.filter((one) => one.node === node);
     const selected = pods.filter(({ role }) => role === 'vpn').length;
-    return { sfcselect: 2 * selected, sfcpath: chain.length, endpoint: pods.length };
+    return { sfcselect: 2 * selected * bed.families.traffic.length, sfcpath: chain.length, endpoint: pods.length };
   };
 }
 
-export interface ShowResult extends WayVerdict {
+export interface ShowResult extends JudgedByFamily<WayJourney, WayTotals> {
   readonly encapsulated: number;
   readonly drops: WalkthroughResult['drops'];
   readonly steps: readonly ShownStep[];
@@ -118,7 +135,8 @@ export async function runShow(show: Show, cluster: Cluster, options: RecordOptio
   const recording = await recordTraffic(cluster.testbed, options);
   const drops = dropsBetween(before, await statuses(cluster));
   options.signal?.throwIfAborted();
-  const verdict = judgeWay(recording.points, recording.results, show.chain);
+  const { traffic } = cluster.testbed.blueprint.families;
+  const verdict = judgeEach(traffic, recording.points, recording.results, (points, results) => judgeWay(points, results, show.chain));
   const encapsulated = recording.captures.fabric?.captured ?? 0;
   const faults = [
     ...verdict.faults,

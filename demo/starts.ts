@@ -23,8 +23,8 @@ import {
   inNamespace,
   type NodeBlueprint,
   nodeNamed,
-  ROUTED_GATEWAY,
   run,
+  SCHEMES,
   script,
   startInNamespace,
   type TalkChange,
@@ -186,6 +186,7 @@ export class Starts {
       labels: { app: 'start' },
       node: this.#node.name,
       address: this.#address(id),
+      addresses: [this.#address(id)],
     };
     return this.place(`start-${id}`, [podManifest({ ...pod, role: 'plain' })]);
   }
@@ -207,7 +208,7 @@ export class Starts {
       ? [link, `link set ${host} master cni0 up`]
       : [
           link,
-          `addr add ${ROUTED_GATEWAY}/32 dev ${host} scope link`,
+          `addr add ${SCHEMES[4].routedGateway}/32 dev ${host} scope link`,
           `link set ${host} up`,
           `route replace ${address}/32 dev ${host} src ${this.#node.address}`,
         ];
@@ -216,8 +217,8 @@ export class Starts {
       : [
           `addr add ${address}/32 dev eth0`,
           'link set eth0 up',
-          `route add ${ROUTED_GATEWAY} dev eth0 scope link`,
-          `route add default via ${ROUTED_GATEWAY} dev eth0`,
+          `route add ${SCHEMES[4].routedGateway} dev eth0 scope link`,
+          `route add default via ${SCHEMES[4].routedGateway} dev eth0`,
         ];
     const batch = (at: string, lines: readonly string[]) => run(['ip', '-n', at, '-batch', '-'], { stdin: `${lines.join('\n')}\n` });
     await batch(this.#node.namespace, outside);

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import type { StatusView } from '../agent/view.js';
 import type { CaptureStatistics } from '../capture/index.js';
 import type { Cluster } from './cluster.js';
-import { judge, type Verdict } from './proof.js';
+import { type JudgedByFamily, judgeEach } from './families.js';
+import { type Journey, judge, type Totals } from './proof.js';
 import { type RecordOptions, recordTraffic } from './record.js';
-import { commandLine, podNamed, type RequestResult, run, type Testbed } from './testbed/index.js';
+import { commandLine, inFamily, podNamed, type RequestResult, run, type Testbed } from './testbed/index.js';
 
 /** A step of the troubleshooting section: what was typed and what came out. */
 export interface ShownStep {
@@ -27,7 +28,7 @@ export interface WalkthroughResult extends Observation {
 }
 
 /** Traffic, observed everywhere and judged. */
-export interface Observation extends Verdict {
+export interface Observation extends JudgedByFamily<Journey, Totals> {
   readonly results: readonly RequestResult[];
   /** Steering packets seen on the fabric. */
   readonly encapsulated: number;
@@ -56,7 +57,10 @@ export async function runWalkthrough(cluster: Cluster, options: RecordOptions): 
 /** Sends the requests with a tcpdump at every station, and judges what was captured. Needs no agent. */
 export async function observeTraffic(testbed: Testbed, options: RecordOptions): Promise<Observation> {
   const { points, results, captures, directory, faults } = await recordTraffic(testbed, options);
-  const verdict = judge(points, results, testbed.blueprint.server);
+  const { families, server } = testbed.blueprint;
+  const verdict = judgeEach(families.traffic, points, results, (seen, sent, family) =>
+    judge(seen, sent, { port: server.port, address: inFamily(server.addressing, family).address }),
+  );
   return { ...verdict, faults: [...verdict.faults, ...faults], results, encapsulated: captures.fabric?.captured ?? 0, captures, directory };
 }
 
@@ -112,7 +116,7 @@ async function troubleshooting(cluster: Cluster, fabric: string): Promise<readon
     await sfc('4. the selected pod in sfcselect: vpn', vpn, 'bpf', 'sfcselect', 'list'),
     await sfc('   and on a node of the firewalls', firewall, 'bpf', 'sfcselect', 'list'),
     await dump('5. Geneve on UDP 7081, between the nodes', '-c', '8'),
-    await dump('   one of them in full: outer IPv4 and UDP, Geneve, NSH, the inner packet', '-x', '-c', '1', 'greater', '120'),
+    await dump('   one of them in full: outer IP and UDP, Geneve, NSH, the inner packet', '-x', '-c', '1', 'greater', '120'),
     shortened(await sfc('   the flows of that node, each with its hops', vpn, 'bpf', 'sfcflow', 'list')),
   ];
 }

@@ -21,6 +21,7 @@ class Film {
     const frame: Frame = {
       sourceMac: direction === 'out' ? mac(name) : other,
       destinationMac: direction === 'in' ? mac(name) : other,
+      family: 4,
       source: kind === 'request' ? '192.168.77.10' : '203.0.113.10',
       destination: kind === 'request' ? '203.0.113.10' : '192.168.77.10',
       protocol: 'udp',
@@ -45,11 +46,12 @@ class Film {
 
   verdict(answered = true, chain: readonly ('firewall' | 'inspector')[] = ['firewall', 'inspector']) {
     const points = NAMES.map(
-      (name): Point => ({ name, role: ROLES[name], mac: mac(name), address: '', packets: this.#packets.get(name) ?? [] }),
+      (name): Point => ({ name, role: ROLES[name], mac: mac(name), addresses: [], packets: this.#packets.get(name) ?? [] }),
     );
     const result: RequestResult = {
       transport: 'udp',
       id: 'udp-1',
+      server: '203.0.113.10',
       source: '',
       sourcePort: 0,
       answered,

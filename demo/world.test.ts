@@ -1,10 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parseManifests } from '../policy/index.js';
 import { expectedEntries } from './cluster.js';
 import { drawingOf } from './drawing.js';
-import { worldOf } from './manifests.js';
-import { walkthroughCast } from './testbed/index.js';
+import { forFamilies, type Manifest, worldOf } from './manifests.js';
+import { WALKTHROUGH_MANIFESTS } from './project.js';
+import { SHOWS } from './shows.js';
+import { type FamilyForm, walkthroughCast } from './testbed/index.js';
 
 const bed = walkthroughCast({ prefix: 'sfc-demo' });
+
+const named = (family: FamilyForm, kind: string, name: string): Manifest | undefined =>
+  worldOf(walkthroughCast({ prefix: 'sfc-demo', family })).find(
+    (manifest) => manifest.kind === kind && (manifest.metadata as { name: string }).name === name,
+  );
 
 describe("the testbed's manifests", () => {
   it('place each pod: its address, its node, running and ready', () => {
@@ -14,6 +24,18 @@ describe("the testbed's manifests", () => {
       spec: { nodeName: 'node1' },
       status: { phase: 'Running', podIP: '10.244.1.10', conditions: [{ type: 'Ready', status: 'True' }] },
     });
+  });
+
+  it.each<[FamilyForm, readonly string[], readonly string[]]>([
+    ['4', ['10.244.1.10'], ['10.244.1.0/24']],
+    ['6', ['fd44:1::10'], ['fd44:1::/64']],
+    ['dual', ['10.244.1.10', 'fd44:1::10'], ['10.244.1.0/24', 'fd44:1::/64']],
+    ['6-in-4', ['10.244.1.10', 'fd44:1::10'], ['10.244.1.0/24', 'fd44:1::/64']],
+    ['4-in-6', ['fd44:1::10', '10.244.1.10'], ['fd44:1::/64', '10.244.1.0/24']],
+  ])('of form %s tell every address of a pod, the primary one first', (family, podIPs, podCIDRs) => {
+    const status = { podIP: podIPs[0], podIPs: podIPs.map((ip) => ({ ip })) };
+    expect(named(family, 'Pod', 'vpn')).toMatchObject({ status });
+    expect(named(family, 'Node', 'node1')).toMatchObject({ spec: { podCIDR: podCIDRs[0], podCIDRs } });
   });
 
   it('name each namespace once, labelled as Kubernetes labels it', () => {
@@ -41,5 +63,54 @@ describe('the drawing', () => {
     for (const line of drawing.split('\n')) expect(line.length).toBeLessThanOrEqual(110);
     const boxes = drawing.split('\n').filter((line) => line.startsWith(' │') || line.startsWith(' ┌') || line.startsWith(' └'));
     expect(new Set(boxes.map((line) => line.length)).size).toBe(1);
+  });
+});
+
+describe('selectors', () => {
+  const written = readFileSync(join(WALKTHROUGH_MANIFESTS, 'TrafficSelector.yaml'), 'utf8');
+  const of = (family: FamilyForm) => forFamilies(walkthroughCast({ prefix: 'sfc-demo', family }), written);
+
+  it('of IPv4 are the walkthrough’s, to the letter', () => {
+    expect(of('4')).toBe(written);
+    expect(of('4-in-6')).toBe(written);
+  });
+
+  it.each<[FamilyForm, readonly (readonly [name: string, cidr: string])[]]>([
+    [
+      '6',
+      [
+        ['vpn-to-firewall', '::/0'],
+        ['firewall-to-proxy', '::/0'],
+      ],
+    ],
+    [
+      '6-in-4',
+      [
+        ['vpn-to-firewall', '::/0'],
+        ['firewall-to-proxy', '::/0'],
+      ],
+    ],
+    [
+      'dual',
+      [
+        ['vpn-to-firewall', '0.0.0.0/0'],
+        ['vpn-to-firewall-ipv6', '::/0'],
+        ['firewall-to-proxy', '0.0.0.0/0'],
+        ['firewall-to-proxy-ipv6', '::/0'],
+      ],
+    ],
+  ])('of form %s name every destination of the families that clients speak', (family, expected) => {
+    const { world, problems } = parseManifests([{ file: 'TrafficSelector.yaml', text: of(family) }]);
+    expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
+    expect(world.selectors.map(({ name, rules }) => [name, rules[0]?.cidr?.text])).toEqual(expected);
+  });
+
+  it('of other shows do so in one, where both are spoken by leaving the destination out', () => {
+    const to = (family: FamilyForm) =>
+      SHOWS.chain
+        .policy(SHOWS.chain.bed('sfc-demo', family))
+        .flatMap(({ kind, spec }) => (kind === 'TrafficSelector' ? [(spec as { egress: { to?: unknown } }).egress.to] : []));
+    expect(to('6')).toEqual([{ ipBlock: { cidr: '::/0' } }]);
+    expect(to('dual')).toEqual([undefined]);
   });
 });

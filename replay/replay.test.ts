@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CapturedPacket, LINK_TYPE, readCapture, writePcap } from '../capture/index.js';
 import { CAST, frame, type Segment } from '../datapath/cast.js';
 import { writeManifests } from '../demo/manifests.js';
-import { podNamed, walkthroughCast } from '../demo/testbed/index.js';
-import { encapsulate, parseAddress, type Si, type Spi } from '../geneve/index.js';
+import { type Blueprint, type FamilyForm, podNamed, walkthroughCast } from '../demo/testbed/index.js';
+import { ETHERTYPE, encapsulate, encodeIpv6, PROTOCOL, parseAddress, type Si, type Spi, UDP_HEADER } from '../geneve/index.js';
 import type { ManifestFile } from '../policy/index.js';
 import { prepareReplay, type Ran, type RunOptions, runReplay } from './index.js';
 
@@ -23,14 +23,19 @@ let manifests: ManifestFile[];
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'sfc-replay-'));
-  await writeManifests(bed, join(directory, 'manifests'));
-  manifests = await Promise.all(
+  manifests = await manifestsOf(bed);
+});
+
+async function manifestsOf(bed: Blueprint): Promise<ManifestFile[]> {
+  const place = join(directory, bed.family === '4' ? 'manifests' : `manifests-${bed.family}`);
+  await writeManifests(bed, place);
+  return await Promise.all(
     ['world.yaml', 'ServiceFunctionChain.yaml', 'TrafficSelector.yaml'].map(async (name) => {
-      const file = join(directory, 'manifests', name);
+      const file = join(place, name);
       return { file, text: await readFile(file, 'utf8') };
     }),
   );
-});
+}
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -44,6 +49,27 @@ function captured(way: 'out' | 'in', segment: Segment): Uint8Array {
   bytes.set(bytesOfMac(way === 'out' ? HOST_MAC : POD_MAC), 0);
   bytes.set(bytesOfMac(way === 'out' ? POD_MAC : HOST_MAC), 6);
   return bytes;
+}
+
+/** A UDP datagram over IPv6, behind these extension headers, as the pod's interface shows it. */
+function captured6(
+  way: 'out' | 'in',
+  from: string,
+  to: string,
+  extensions: readonly (readonly [protocol: number, hex: string])[] = [],
+): Buffer {
+  const [source, destination] = [from, to].map((text) => parseAddress(text)?.bytes);
+  if (source === undefined || destination === undefined) throw new Error('no address');
+  const udp = UDP_HEADER.encode({ sourcePort: 4000, destinationPort: 80, length: 13, checksum: 0xffff });
+  const chain = [...extensions, [PROTOCOL.udp, `${Buffer.from(udp).toString('hex')}68656c6c6f`] as const];
+  const rest = Buffer.from(
+    chain.map(([, hex], index) => hex.replace('NH', (chain[index + 1]?.[0] ?? 0).toString(16).padStart(2, '0'))).join(''),
+    'hex',
+  );
+  const nextHeader = chain[0]?.[0] ?? 0;
+  const ip = encodeIpv6({ trafficClass: 0, flowLabel: 0, payloadLength: rest.length, nextHeader, hopLimit: 64, source, destination });
+  const macs = [way === 'out' ? HOST_MAC : POD_MAC, way === 'out' ? POD_MAC : HOST_MAC].flatMap(bytesOfMac);
+  return Buffer.concat([Uint8Array.from(macs), Buffer.from('86dd', 'hex'), ip, rest]);
 }
 
 interface Given {
@@ -171,15 +197,14 @@ spec:
     expect(verdicts(await replayed([{ data: answer }], { ways: 'to-pod' }))).toEqual({ 'plain to-pod': 1 });
   });
 
-  it('passes what is no IPv4 packet as it is', async () => {
+  it('passes what is no IP packet, or of a family that nothing selects, as it is', async () => {
     const arp = Buffer.alloc(60);
     arp.writeUInt16BE(0x0806, 12);
-    const ipv6 = Buffer.alloc(60);
-    ipv6.writeUInt16BE(0x86dd, 12);
-    ipv6.writeUInt8(0x60, 14);
-    const ran = await replayed([{ data: arp }, { data: ipv6 }]);
-    expect(verdicts(ran)).toEqual({ 'not-ip': 1, plain: 1 });
-    expect(ran.out.map(({ data }) => Buffer.from(data))).toEqual([arp, ipv6]);
+    const ipv6 = captured6('out', 'fd77::5', '2001:db8:113::10');
+    const back = captured6('in', '2001:db8:113::10', 'fd77::5');
+    const ran = await replayed([{ data: arp }, { data: ipv6 }, { data: back }]);
+    expect(verdicts(ran)).toEqual({ 'not-ip': 1, 'plain from-pod': 1, 'plain to-pod': 1 });
+    expect(ran.out.map(({ data }) => Buffer.from(data))).toEqual([arp, ipv6, back]);
   });
 
   it('drops what a pod may not send, and leaves it out of the file', async () => {
@@ -219,6 +244,84 @@ spec:
     const padded = Buffer.concat([captured('out', { from: CAST.client, to: '203.0.113.10' }), Buffer.alloc(20)]);
     const ran = await replayed([{ data: padded }]);
     expect(ran.out[0]?.data.length).toBe(padded.length - 20 + 48);
+  });
+});
+
+describe('IPv6 in a capture', () => {
+  const hopByHop = [0, 'NH00000000000000'] as const;
+  const authentication = [51, 'NH04000000000000000000000000000000000000000000'.padEnd(48, '0')] as const;
+  const fragment = (offset: number) => [44, `NH00${(offset << 3).toString(16).padStart(4, '0')}00000001`] as const;
+
+  it.each<[string, Buffer, number]>([
+    ['a plain header', captured6('out', 'fd77::5', 'fd00::1'), 40 + 8],
+    ['extension headers', captured6('out', 'fd77::5', 'fd00::1', [hopByHop, authentication]), 40 + 8 + 24 + 8],
+    ['the header of a first fragment', captured6('out', 'fd77::5', 'fd00::1', [fragment(0)]), 40 + 8 + 8],
+    ['the header of a later fragment', captured6('out', 'fd77::5', 'fd00::1', [fragment(2)]), 40 + 8],
+  ])('is judged by %s where it was cut behind it, and not where it was cut within', async (_, whole, headers) => {
+    const lengths = Array.from({ length: headers + 1 }, (_, length) => length);
+    const ran = await replayed(lengths.map((length) => ({ data: whole.subarray(0, 14 + length), originalLength: whole.length })));
+    expect(verdicts(ran)).toEqual({ cut: headers, 'plain from-pod': 1 });
+    expect(ran.out.map(({ data }) => data.length)).toEqual([14 + headers]);
+  });
+
+  it.each([LINK_TYPE.rawIpv4, LINK_TYPE.rawIpv6])('and IPv4 may both be in what is written of raw packets (%i)', async (linkType) => {
+    const data =
+      linkType === LINK_TYPE.rawIpv6
+        ? captured6('out', 'fd77::5', 'fd00::1').subarray(14)
+        : frame({ from: CAST.client, to: CAST.server }).subarray(14);
+    const { out } = await replayed([{ data }], { linkType });
+    expect(out).toMatchObject([{ linkType: LINK_TYPE.raw }]);
+  });
+
+  it.each<[FamilyForm, number, readonly string[]]>([
+    ['6', 68, ['ipv6.src', 'ipv6.dst']],
+    ['6-in-4', 48, ['ip.src', 'ip.dst']],
+  ])('is wrapped in a bed of form %s as it would be on the wire, and tshark reads that', async (family, overhead, outer) => {
+    const bed = walkthroughCast({ prefix: 'replay', family });
+    const known = await manifestsOf(bed);
+    const [vpn] = podNamed(bed, 'vpn').addresses;
+    const data = captured6('out', 'fd77::5', '2001:db8:113::10');
+    const ran = await replayed([{ data }], { manifests: known });
+    const [instance] = ran.report.selected.map((row) => row.instance);
+    expect(bed.pods.filter(({ role }) => role === 'firewall').map(({ address }) => address)).toContain(instance);
+    expect(ran.report.selected).toMatchObject([
+      { selector: 'vpn-to-firewall', reason: 'steered-source', packets: 1, bytes: data.length - 14 },
+    ]);
+    expect(ran.out.map((packet) => packet.data.length)).toEqual([data.length + overhead]);
+    const [[type, from, to, option, port] = []] = tshark(ran.output, 'eth.type', ...outer, 'geneve.option.class', 'udp.dstport');
+    expect([Number(type?.split(',')[0]), from?.split(',')[0], to?.split(',')[0], option, port]).toEqual([
+      family === '6' ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4,
+      vpn,
+      instance,
+      '0x0132',
+      '7081,80',
+    ]);
+  });
+
+  it('that was wrapped over IPv4 comes out of it at the function labelled as what it is', async () => {
+    const bed = walkthroughCast({ prefix: 'replay', family: '6-in-4' });
+    const inner = captured6('in', 'fd77::5', '2001:db8:113::10');
+    const [source, destination] = [firewalls[0] ?? '', proxy.address].map((text) => parseAddress(text));
+    if (source === undefined || destination === undefined) throw new Error('no address');
+    const packet = encapsulate(inner.subarray(14), { source, destination, spi: 2 as Spi, si: 1 as Si, ttl: 63, reply: false, port: 7081 });
+    if ('failure' in packet) throw new Error(packet.failure.reason);
+    const data = Buffer.concat([inner.subarray(0, 12), Buffer.from('0800', 'hex'), packet]);
+    const ran = await replayed([{ data }], { endpoint: `proxy/${proxy.name}`, manifests: await manifestsOf(bed) });
+    expect(verdicts(ran)).toEqual({ 'decapsulated to-pod': 1 });
+    expect(ran.out.map((one) => Buffer.from(one.data))).toEqual([inner]);
+  });
+
+  it('of a pod that has addresses of both families shows which way it goes by either', async () => {
+    const text = (manifests[0]?.text ?? '').replace(`podIPs:\n    - ip: ${vpn}`, `podIPs:\n    - ip: ${vpn}\n    - ip: fd44:1::10`);
+    const both = [{ file: 'world.yaml', text }, ...manifests.slice(1)];
+    const answer = captured6('in', '2001:db8:113::10', 'fd77::5');
+    const packets = [answer, captured6('out', 'fd44:1::10', 'fd00::1'), answer, answer];
+    // The first packet counts as from the pod, until the second shows who the pod is.
+    const ran = await replayed(
+      packets.map((data) => ({ data })),
+      { manifests: both },
+    );
+    expect(verdicts(ran)).toEqual({ 'plain from-pod': 2, 'plain to-pod': 2 });
   });
 });
 

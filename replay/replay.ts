@@ -4,19 +4,18 @@
  */
 
 import { counterViews } from '../agent/index.js';
-import { type CaptureBatch, type CapturedPacket, LinkReader, type PcapStreamWriter } from '../capture/index.js';
-import { OVERHEAD, overheadOf, Pipeline, VERDICT } from '../datapath/userspace/index.js';
-import { ETHERTYPE } from '../geneve/index.js';
+import { type CaptureBatch, type CapturedPacket, LINK_TYPE, LinkReader, type PcapStreamWriter } from '../capture/index.js';
+import { OVERHEAD, Pipeline, VERDICT } from '../datapath/userspace/index.js';
+import { ETHERTYPE, overheadOver } from '../geneve/index.js';
 import { DIRECTION, FAMILY, formatMapAddress, formatPath, REASONS, typedMaps } from '../maps/index.js';
 import { DirectionReader, type Ways } from './direction.js';
-import { headersCaptured } from './headers.js';
+import { headersCaptured, LEAST_HEADER } from './headers.js';
 import { IFINDEX, type Node } from './node.js';
 
-/** The largest IPv4 packet. */
-const LARGEST = 65_535;
-const IPV4_LENGTH = 20;
-/** Bytes of an outer IPv4 header at which its destination stands. */
-const DESTINATION = 16;
+/** The largest IP packet: 65,535 bytes behind an IPv6 header (RFC 8200 3). */
+const LARGEST = 40 + 65_535;
+/** Where the destination stands in an outer header, by IP version. */
+const DESTINATION = { 4: { at: 16, length: 4 }, 6: { at: 24, length: 16 } } as const;
 
 export interface Amount {
   packets: number;
@@ -89,8 +88,9 @@ export class Replay {
   readonly #direction: DirectionReader;
   readonly #buffer = new Uint8Array(OVERHEAD + LARGEST);
   readonly #view = new DataView(this.#buffer.buffer);
-  /** By `sfcselect` entry, then by instance (-1: none), then by reason. */
-  readonly #selected = new Map<number, Map<number, Map<string, Amount>>>();
+  readonly #text = Buffer.from(this.#buffer.buffer);
+  /** By `sfcselect` entry, then by the bytes of the instance's address (empty: none), then by reason. */
+  readonly #selected = new Map<number, Map<string, Map<string, Amount>>>();
   readonly #uncounted = new Map<string, Amount & { readonly what: Uncounted; readonly direction: number | undefined }>();
   packets = 0;
   /** Takes what would go on. */
@@ -119,18 +119,19 @@ export class Replay {
     }
     const { offset } = link;
     const size = originalLength - offset;
-    if (link.type !== ETHERTYPE.ipv4) {
-      this.#count(link.type === ETHERTYPE.ipv6 ? 'plain' : 'not-ip', undefined, size);
+    if (link.type !== ETHERTYPE.ipv4 && link.type !== ETHERTYPE.ipv6) {
+      this.#count('not-ip', undefined, size);
       this.#write(packet, data, EMPTY);
       return;
     }
+    const least = LEAST_HEADER[link.type === ETHERTYPE.ipv6 ? 6 : 4];
     const captured = Math.min(data.length - offset, LARGEST);
     const body = data.subarray(offset, offset + captured);
-    if (captured < Math.min(size, IPV4_LENGTH) || (captured < size && !headersCaptured(body, captured, this.#options.port))) {
+    if (captured < Math.min(size, least) || (captured < size && !headersCaptured(body, captured, this.#options.port))) {
       this.#count('cut', undefined, size);
       return;
     }
-    const direction = captured < IPV4_LENGTH ? DIRECTION.fromPod : this.#direction.read(data, link);
+    const direction = captured < least ? DIRECTION.fromPod : this.#direction.read(data, link);
     this.#buffer.set(body, OVERHEAD);
     const pipeline = this.#pipeline;
     pipeline.setClock(packet.timestamp * 1000 + (packet.nanoseconds ?? 0));
@@ -148,20 +149,36 @@ export class Replay {
     if (start === OVERHEAD && verdict === VERDICT.pass) this.#write(packet, data, EMPTY);
     else {
       const end = Math.min(start + length, OVERHEAD + captured);
-      this.#write(packet, data.subarray(0, offset), this.#buffer.subarray(start, end), offset + length);
+      this.#write(packet, this.#relabelled(data, start), this.#buffer.subarray(start, end), offset + length);
     }
+  }
+
+  #versionAt(at: number): 4 | 6 {
+    return this.#view.getUint8(at) >> 4 === 6 ? 6 : 4;
+  }
+
+  /** The frame's link header before the packet that is now at `start`, which may be of the other IP version. */
+  #relabelled(frame: Uint8Array, start: number): Uint8Array {
+    const { offset, typeAt } = this.#link;
+    const header = frame.subarray(0, offset);
+    const type = this.#versionAt(start) === 6 ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4;
+    if (typeAt < 0 || type === this.#link.type) return header;
+    const changed = Uint8Array.from(header);
+    new DataView(changed.buffer).setUint16(typeAt, type);
+    return changed;
   }
 
   /** @param start where the tunnel begins that the packet is now in, -1 for none */
   #attribute(reason: string, direction: number, start: number, length: number): void {
     const entry = this.#pipeline.selecting(direction);
-    const wrapped = start >= 0;
-    const instance = wrapped ? this.#view.getUint32(start + DESTINATION) : -1;
-    const instances = inserted(this.#selected, entry, () => new Map<number, Map<string, Amount>>());
+    const version = start >= 0 ? this.#versionAt(start) : undefined;
+    const place = version === undefined ? undefined : DESTINATION[version];
+    const instance = place === undefined ? '' : this.#text.toString('latin1', start + place.at, start + place.at + place.length);
+    const instances = inserted(this.#selected, entry, () => new Map<string, Map<string, Amount>>());
     const reasons = inserted(instances, instance, () => new Map<string, Amount>());
     const amount = inserted(reasons, reason, () => ({ packets: 0, bytes: 0 }));
     amount.packets += 1;
-    amount.bytes += wrapped ? length - overheadOf(this.#view.getUint8(start) >> 4 === 6 ? FAMILY.ipv6 : FAMILY.ipv4) : length;
+    amount.bytes += version === undefined ? length : length - overheadOver(version === 6 ? FAMILY.ipv6 : FAMILY.ipv4);
   }
 
   #count(what: Uncounted, direction: number | undefined, bytes: number): void {
@@ -191,10 +208,10 @@ export class Replay {
     for (const [entry, instances] of this.#selected) {
       const selection = this.#options.node.selections.get(entry);
       if (selection === undefined) throw new Error(`entry ${entry} of sfcselect has no selector`);
-      for (const [word, reasons] of instances)
+      for (const [bytes, reasons] of instances)
         for (const [reason, amount] of reasons) {
           const { selector, chain } = selection;
-          const row = { selector, chain, path: formatPath(selection.path), instance: addressText(word), reason, packets: 0, bytes: 0 };
+          const row = { selector, chain, path: formatPath(selection.path), instance: addressText(bytes), reason, packets: 0, bytes: 0 };
           // Several entries may come from one selector: a port each, a family each.
           const sum = inserted(rows, JSON.stringify(row), () => row);
           sum.packets += amount.packets;
@@ -232,8 +249,15 @@ export class Replay {
 
 const EMPTY = new Uint8Array(0);
 
-function addressText(word: number): string {
-  return word < 0 ? '' : formatMapAddress(Uint8Array.of(word >>> 24, word >>> 16, word >>> 8, word), 1);
+function addressText(bytes: string): string {
+  if (bytes === '') return '';
+  const address = Buffer.from(bytes, 'latin1');
+  return formatMapAddress(address, address.length === DESTINATION[6].length ? FAMILY.ipv6 : FAMILY.ipv4);
+}
+
+/** The link type of what a replay writes of a capture: of raw packets one that takes either IP version. */
+export function outputLinkType(linkType: number): number {
+  return linkType === LINK_TYPE.rawIpv4 || linkType === LINK_TYPE.rawIpv6 ? LINK_TYPE.raw : linkType;
 }
 
 /** The value of the key, made when it is not there yet. */

@@ -7,7 +7,7 @@ import { SfcError } from '../errors/index.js';
 import { type ManifestFile, type Problem, parseManifests, validateManifests } from '../policy/index.js';
 import type { Ways } from './direction.js';
 import { type Node, nodeOf } from './node.js';
-import { Replay, type ReplayReport } from './replay.js';
+import { outputLinkType, Replay, type ReplayReport } from './replay.js';
 
 export interface PrepareOptions {
   readonly manifests: readonly ManifestFile[];
@@ -117,7 +117,7 @@ export async function runReplay({ node, file, output, port, ways, onProgress }: 
         if (output !== undefined) {
           const opened = await openOutput(output, file);
           sink = opened;
-          writer = new PcapStreamWriter((piece) => opened.write(piece), linkType, nanoseconds);
+          writer = new PcapStreamWriter((piece) => opened.write(piece), outputLinkType(linkType), nanoseconds);
           replay.writer = writer;
         }
       }

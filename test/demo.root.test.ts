@@ -169,9 +169,9 @@ describe('the demo as a program', () => {
     });
     killed.kill('SIGKILL');
     expect(left()).not.toEqual([]);
-    const { stdout } = await run([...program, '--requests', '4'], { timeout: 120_000 });
-    expect(stdout).toMatch(/TCP requests +4 +4 +4 +4 +0\n/);
-    expect(stdout).toMatch(/UDP requests +4 +4 +4 +4 +0\n/);
+    const { stdout } = await run([...program, '--requests', '4', '--family', 'dual'], { timeout: 120_000 });
+    for (const series of ['IPv4 TCP', 'IPv4 UDP', 'IPv6 TCP', 'IPv6 UDP'])
+      expect(stdout).toMatch(new RegExp(`${series} requests +4 +4 +4 +4 +0\\n`));
     expect(stdout).not.toContain('\u001b[');
     expect(left()).toEqual([]);
   }, 180_000);
@@ -192,10 +192,10 @@ describe('the demo as a program', () => {
   }, 60_000);
 
   it('runs on the userspace datapath as root of nothing but a user namespace', async () => {
-    const { stdout } = await run(['unshare', '-Urn', ...program, '--requests', '4'], { timeout: 120_000 });
+    const { stdout } = await run(['unshare', '-Urn', ...program, '--requests', '4', '--family', 'dual'], { timeout: 120_000 });
     expect(stdout).toContain('this is the unprivileged demo');
-    expect(stdout).toMatch(/TCP requests +4 +4 +4 +4 +0\n/);
-    expect(stdout).toMatch(/UDP requests +4 +4 +4 +4 +0\n/);
+    for (const series of ['IPv4 TCP', 'IPv4 UDP', 'IPv6 TCP', 'IPv6 UDP'])
+      expect(stdout).toMatch(new RegExp(`${series} requests +4 +4 +4 +4 +0\\n`));
     expect(left()).toEqual([]);
   }, 120_000);
 
@@ -203,7 +203,7 @@ describe('the demo as a program', () => {
     // A /dev/net/tun for everybody, as distributions have it, seen by this demo alone.
     const device = `/run/${prefix}-tun`;
     const prepare = `mknod -m 666 ${device} c 10 200 && mount --bind ${device} /dev/net/tun && rm ${device}`;
-    const unprivileged = ['setpriv', '--reuid=12345', '--regid=12345', '--clear-groups', ...program, '--requests', '4'];
+    const unprivileged = ['setpriv', '--reuid=12345', '--regid=12345', '--clear-groups', ...program, '--requests', '4', '--family', '6'];
     const { stdout } = await run(['unshare', '--mount', 'sh', '-c', `${prepare} && exec "$@"`, 'sh', ...unprivileged], {
       timeout: 120_000,
     });

@@ -8,12 +8,19 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeFrame, type LiveCapture, liveCapture, readCapture } from '../capture/index.js';
-import { frame } from '../datapath/cast.js';
 import { type Cluster, startCluster } from '../demo/cluster.js';
-import { buildTestbed, nodeNamed, podNamed, sendRaw, type Testbed, walkthroughCast } from '../demo/testbed/index.js';
+import {
+  buildTestbed,
+  type FamilyForm,
+  nodeNamed,
+  podNamed,
+  SCHEMES,
+  sendRaw,
+  type Testbed,
+  walkthroughCast,
+} from '../demo/testbed/index.js';
 import { encapsulate, type IpAddress, NSH_TTL_CLASSIFIER, parseAddress, type Si, type Spi } from '../geneve/index.js';
-
-const ETHERNET = 14;
+import { datagram } from './datagram.js';
 
 function address(text: string): IpAddress {
   const parsed = parseAddress(text);
@@ -21,8 +28,9 @@ function address(text: string): IpAddress {
   return parsed;
 }
 
-describe('a forged steering packet', () => {
-  const bed = walkthroughCast({ prefix: `sfcf${process.pid}` });
+describe.each<FamilyForm>(['4', '6'])('a forged steering packet, in a bed of form %s', (family) => {
+  const bed = walkthroughCast({ prefix: `sfcf${process.pid}`, family });
+  const client = SCHEMES[bed.server.family].client(99);
   const firewall = podNamed(bed, 'firewall-2');
   let testbed: Testbed;
   let cluster: Cluster;
@@ -39,7 +47,7 @@ describe('a forged steering packet', () => {
 
   /** A datagram for the server, wrapped for the firewall as the datapath would. */
   function forged(source: string, payload: string): Uint8Array {
-    const inner = frame({ from: '192.168.77.99', to: bed.server.address, destinationPort: bed.server.port, payload }).subarray(ETHERNET);
+    const inner = datagram(client, bed.server, payload);
     const wrapped = encapsulate(inner, {
       source: address(source),
       destination: address(firewall.address),
@@ -98,6 +106,6 @@ describe('a forged steering packet', () => {
       forged(podNamed(bed, 'vpn').address, 'from a node'),
       async () => (await dropped(firewall.node, 'decapsulated')) > before,
     );
-    expect(seen).toContain('192.168.77.99');
+    expect(seen).toContain(client);
   });
 });

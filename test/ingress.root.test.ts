@@ -142,13 +142,13 @@ describe.each(['kernel', 'userspace'])('ingress on the %s datapath', (datapath) 
 
   it('was refused nothing by the firewalls: they saw both directions of everything', async () => {
     for (const { namespace } of firewalls) {
-      const { stdout } = await inNamespace(namespace, ['nft', '-j', 'list', 'counter', 'ip', 'firewall', 'refused']);
+      const { stdout } = await inNamespace(namespace, ['nft', '-j', 'list', 'counter', 'inet', 'firewall', 'refused']);
       expect(stdout).toMatch(/"packets": ?0\b/);
     }
   });
 
   it('lets nothing in when the firewalls let nothing through', async () => {
-    for (const { namespace } of firewalls) await inNamespace(namespace, ['nft', 'insert', 'rule', 'ip', 'firewall', 'forward', 'drop']);
+    for (const { namespace } of firewalls) await inNamespace(namespace, ['nft', 'insert', 'rule', 'inet', 'firewall', 'forward', 'drop']);
     for (const transport of ['tcp', 'udp'] as const) {
       const to = { ...pod('shop'), port };
       const results = await sendRequests(bed, { transport, ids: ['late-1', 'late-2'], from: outside, to, timeout: 500 });

@@ -16,9 +16,11 @@ import {
   type Background,
   blueprint,
   buildTestbed,
+  type Family,
   inNamespace,
   nodeNamed,
   startInNamespace,
+  TERMS,
   type Testbed,
 } from '../demo/testbed/index.js';
 import { FLOW_FLAG, FLOW_ROLE } from '../maps/index.js';
@@ -97,7 +99,7 @@ const CONNECTIONS = 8;
 const SIZE = 20_000;
 const kinds: readonly Kind[] = ['firewall', 'inspector'];
 
-function policyOf(kind: Kind, onInstanceLoss: Loss): readonly Manifest[] {
+function policyOf(kind: Kind, onInstanceLoss: Loss, family: Family): readonly Manifest[] {
   const labels = (key: string, value: string) => ({ matchLabels: { [key]: value } });
   return [
     ...kinds.map((name) => ({
@@ -113,7 +115,7 @@ function policyOf(kind: Kind, onInstanceLoss: Loss): readonly Manifest[] {
       spec: {
         serviceFunctionChain: kind,
         subject: { pods: { namespaceSelector: labels('kubernetes.io/metadata.name', 'vpn'), podSelector: labels('app', 'vpn') } },
-        egress: { to: { ipBlock: { cidr: '0.0.0.0/0' } }, ports: [{ allPorts: { protocol: 'TCP' } }] },
+        egress: { to: { ipBlock: { cidr: TERMS[family].any } }, ports: [{ allPorts: { protocol: 'TCP' } }] },
       },
     },
   ];
@@ -134,15 +136,17 @@ async function leaveChecksums(namespace: string, device: string, leave: boolean)
   await inNamespace(namespace, [process.execPath, '-e', call]);
 }
 
-describe.each<[string, Attachment]>([
-  ['kernel', 'routed'],
-  ['kernel', 'bridged'],
-  ['userspace', 'bridged'],
-])('connections whose instance goes, on the %s datapath, %s pods', (datapath, attachment) => {
+describe.each<[string, Attachment, Family]>([
+  ['kernel', 'routed', 4],
+  ['kernel', 'bridged', 6],
+  ['userspace', 'bridged', 4],
+  ['userspace', 'routed', 6],
+])('connections whose instance goes, on the %s datapath, %s pods, over IPv%i', (datapath, attachment, family) => {
   const pods = (role: Kind, nodes: readonly number[]) =>
     nodes.map((node, at) => ({ name: `${role}-${at + 1}`, podNamespace: role, role, node }));
   const bed = blueprint({
     prefix: `sfcl${datapath[0]}${attachment[0]}${process.pid}`,
+    family: `${family}`,
     nodes: [attachment, 'routed', 'bridged'],
     pods: [{ name: 'vpn', podNamespace: 'vpn', role: 'vpn', node: 1 }, ...pods('firewall', [2, 3, 1]), ...pods('inspector', [3, 2])],
     clientsBehind: 'vpn',
@@ -189,7 +193,7 @@ describe.each<[string, Attachment]>([
 
   /** Opens the connections; gives an instance that some of them pass, and their ports. */
   async function connected(kind: Kind, onInstanceLoss: Loss) {
-    await place('policy.yaml', policyOf(kind, onInstanceLoss));
+    await place('policy.yaml', policyOf(kind, onInstanceLoss, family));
     await ready();
     await expect.poll(async () => (await cluster.sfc('node1', 'get', 'selector')).includes(kind), { timeout: 15_000 }).toBe(true);
     const { address, port, namespace } = bed.server;
@@ -219,7 +223,7 @@ describe.each<[string, Attachment]>([
 
   beforeAll(async () => {
     testbed = await buildTestbed(bed);
-    const policy = policyOf('firewall', 'Reset');
+    const policy = policyOf('firewall', 'Reset', family);
     cluster = await startCluster(testbed, { flags: ['--datapath', datapath], policy, expected: () => ({ sfcpath: 2 }) });
     await cluster.ready();
   }, 120_000);

@@ -62,7 +62,7 @@ describe.each(['kernel', 'userspace'])('ranges and ICMP on the %s datapath', (da
     cluster = await startCluster(testbed, { policy, flags: ['--datapath', datapath], expected: () => ({ sfcpath: 2 }) });
     await cluster.ready();
     // The walkthrough's firewalls let TCP and UDP through.
-    const allow = ['nft', 'insert', 'rule', 'ip', 'firewall', 'forward', 'ct', 'state', 'new', 'icmp', 'type', 'echo-request', 'accept'];
+    const allow = ['nft', 'insert', 'rule', 'inet', 'firewall', 'forward', 'ct', 'state', 'new', 'icmp', 'type', 'echo-request', 'accept'];
     for (const { role, namespace } of bed.pods) if (role === 'firewall') await inNamespace(namespace, allow);
   }, 120_000);
 

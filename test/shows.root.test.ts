@@ -8,25 +8,26 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, startCluster } from '../demo/cluster.js';
 import { recordTraffic } from '../demo/record.js';
 import { expectedOf, runShow, SHOWS } from '../demo/shows.js';
-import { buildTestbed, inNamespace, iperf, type Testbed } from '../demo/testbed/index.js';
+import { buildTestbed, type FamilyForm, inFamily, inNamespace, iperf, type Testbed } from '../demo/testbed/index.js';
 import { judgeWay } from '../demo/way.js';
 
-describe.each([
-  ['chain', 'kernel'],
-  ['chain', 'userspace'],
-  ['reply', 'kernel'],
-  ['reply', 'userspace'],
-  ['twice', 'kernel'],
-  ['twice', 'userspace'],
-] as const)('the show %s on the %s datapath', (name, datapath) => {
+describe.each<[keyof typeof SHOWS, 'kernel' | 'userspace', FamilyForm]>([
+  ['chain', 'kernel', '6'],
+  ['chain', 'userspace', '4'],
+  ['reply', 'kernel', 'dual'],
+  ['reply', 'userspace', '6'],
+  ['twice', 'kernel', '6-in-4'],
+  ['twice', 'userspace', 'dual'],
+  ['reply', 'userspace', '4-in-6'],
+])('the show %s on the %s datapath, of form %s', (name, datapath, family) => {
   const show = SHOWS[name];
-  const bed = show.bed(`sfcs${process.pid}`);
+  const bed = show.bed(`sfcs${process.pid}`, family);
   let testbed: Testbed;
   let cluster: Cluster;
 
   beforeAll(async () => {
     testbed = await buildTestbed(bed);
-    cluster = await startCluster(testbed, { flags: ['--datapath', datapath], policy: show.policy, expected: expectedOf(show, bed) });
+    cluster = await startCluster(testbed, { flags: ['--datapath', datapath], policy: show.policy(bed), expected: expectedOf(show, bed) });
     await cluster.ready();
   }, 120_000);
 
@@ -36,20 +37,28 @@ describe.each([
   }, 60_000);
 
   it('takes every request through every function, and every reply through the same instances in reverse', async () => {
-    const { faults, totals } = await runShow(show, cluster, { requests: 20 });
+    const { faults, byFamily } = await runShow(show, cluster, { requests: 20 });
     expect(faults).toEqual([]);
-    for (const transport of ['tcp', 'udp'] as const)
-      expect(totals[transport]).toEqual({ sent: 20, answered: 20, inOrder: 20, inReverse: 20, unsteered: 0 });
+    expect(byFamily.map((one) => one.family)).toEqual(bed.families.traffic);
+    for (const { totals } of byFamily)
+      for (const transport of ['tcp', 'udp'] as const)
+        expect(totals[transport]).toEqual({ sent: 20, answered: 20, inOrder: 20, inReverse: 20, unsteered: 0 });
   }, 60_000);
 
-  it('carries bulk TCP both ways', async () => {
-    const from = { namespace: bed.client?.namespace ?? '', address: bed.client?.addresses[1] ?? '' };
-    for (const extra of [[], ['-R']]) expect((await iperf({ from, to: bed.server, seconds: 1, extra })).bytes).toBeGreaterThan(1_000_000);
-  }, 60_000);
+  it.each(bed.families.traffic)(
+    'carries bulk TCP both ways, over IPv%i',
+    async (family) => {
+      const { namespace = '', addressing = [] } = bed.client ?? {};
+      const from = { namespace, address: inFamily(addressing, family).addresses[1] ?? '' };
+      const to = { namespace: bed.server.namespace, address: inFamily(bed.server.addressing, family).address };
+      for (const extra of [[], ['-R']]) expect((await iperf({ from, to, seconds: 1, extra })).bytes).toBeGreaterThan(1_000_000);
+    },
+    60_000,
+  );
 
   it('is refused nothing by its firewalls: they saw both directions of everything', async () => {
     for (const firewall of bed.pods.filter(({ role }) => role === 'firewall')) {
-      const { stdout } = await inNamespace(firewall.namespace, ['nft', '-j', 'list', 'counter', 'ip', 'firewall', 'refused']);
+      const { stdout } = await inNamespace(firewall.namespace, ['nft', '-j', 'list', 'counter', 'inet', 'firewall', 'refused']);
       expect(stdout).toMatch(/"packets": ?0\b/);
     }
   });

@@ -7,20 +7,31 @@ import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type Attachment,
+  addressIn,
   blueprint,
   buildTestbed,
   cleanLeftovers,
   type EchoServer,
+  FAMILY_FORMS,
+  type FamilyForm,
+  familyOf,
+  inFamily,
   inNamespace,
   iperf,
+  nodeNamed,
+  type PodBlueprint,
   podNamed,
   recognise,
+  SCHEMES,
+  sendRaw,
   sendRequests,
   startEchoServer,
   startInNamespace,
+  TERMS,
   type Testbed,
   walkthroughCast,
 } from '../demo/testbed/index.js';
+import { datagram } from './datagram.js';
 
 const prefix = `sfct${process.pid}`;
 
@@ -29,8 +40,10 @@ describe('a blueprint', () => {
     expect(walkthroughCast({ prefix: 'a-b' })).toEqual(walkthroughCast({ prefix: 'a-b' }));
   });
 
-  it('gives no two pods one address, one namespace or one interface name', () => {
-    const { pods } = walkthroughCast({ prefix: 'a-b' });
+  it.each(FAMILY_FORMS)('of form %s gives no two pods one address, one namespace or one interface name', (family) => {
+    const { pods } = walkthroughCast({ prefix: 'a-b', family });
+    const addresses = pods.flatMap((pod) => pod.addresses);
+    expect(new Set(addresses).size).toBe(addresses.length);
     for (const field of ['address', 'namespace', 'hostInterface'] as const) {
       expect(new Set(pods.map((pod) => pod[field])).size).toBe(pods.length);
     }
@@ -55,9 +68,16 @@ describe('what packets say', () => {
   });
 });
 
-describe.each<Attachment>(['routed', 'bridged'])('with %s pods and no steering', (attachment) => {
-  const bed = walkthroughCast({ prefix: `${prefix}-${attachment}`, nodes: [attachment, attachment, attachment], clients: 2 });
+describe.each<[Attachment, FamilyForm]>([
+  ['routed', '4'],
+  ['bridged', '4'],
+  ['routed', '6'],
+  ['bridged', 'dual'],
+])('with %s pods of form %s and no steering', (attachment, family) => {
+  const bed = walkthroughCast({ prefix: `${prefix}-${attachment}`, nodes: [attachment, attachment, attachment], clients: 2, family });
   const vpn = podNamed(bed, 'vpn');
+  const asked = bed.server.addressing.map((server) => ({ ...server, port: bed.server.port }));
+  const speaks = bed.families.traffic;
   let testbed: Testbed;
   let server: EchoServer;
 
@@ -71,21 +91,23 @@ describe.each<Attachment>(['routed', 'bridged'])('with %s pods and no steering',
   });
 
   it.each(['tcp', 'udp'] as const)('a pod reaches the server over %s with its own address', async (transport) => {
-    for (const pod of bed.pods) {
-      const from = { namespace: pod.namespace, addresses: [pod.address] };
-      const [result] = await sendRequests(bed, { transport, ids: [`${transport}-${pod.name}`], from });
-      expect(result).toMatchObject({ answered: true, seenAs: pod.address });
+    for (const to of asked) {
+      for (const pod of bed.pods) {
+        const [result] = await sendRequests(bed, { transport, ids: [`${transport}-${pod.name}`], from: pod, to });
+        expect(result).toMatchObject({ answered: true, seenAs: addressIn(pod, to.family) });
+      }
     }
   });
 
   it('a pod reaches pods of its own node and of another', async () => {
     const target = { ...podNamed(bed, 'firewall-1'), port: 9100 };
     const echo = await startEchoServer(bed, target);
-    for (const name of ['firewall-3', 'proxy-2', 'vpn', 'firewall-2']) {
-      const pod = podNamed(bed, name);
-      const from = { namespace: pod.namespace, addresses: [pod.address] };
-      const [result] = await sendRequests(bed, { transport: 'udp', ids: [`hello-${name}`], from, to: target });
-      expect(result).toMatchObject({ answered: true, seenAs: pod.address });
+    for (const address of target.addresses) {
+      for (const name of ['firewall-3', 'proxy-2', 'vpn', 'firewall-2']) {
+        const pod = podNamed(bed, name);
+        const [result] = await sendRequests(bed, { transport: 'udp', ids: [`hello-${name}`], from: pod, to: { ...target, address } });
+        expect(result).toMatchObject({ answered: true, seenAs: addressIn(pod, familyOf(address)) });
+      }
     }
     await echo.stop();
   });
@@ -93,66 +115,69 @@ describe.each<Attachment>(['routed', 'bridged'])('with %s pods and no steering',
   it.each(['tcp', 'udp'] as const)(
     "a client's %s request passes the vpn pod and gets no answer: the server has no way back",
     async (transport) => {
-      const before = server.seen.length;
-      const [result] = await sendRequests(bed, { transport, ids: [`lost-${transport}`], timeout: 700 });
-      expect(result).toMatchObject({ answered: false, source: '192.168.77.10' });
-      const seen = server.seen.slice(before);
-      // Over UDP the request itself arrives, unmasked; over TCP not even the handshake ends.
-      expect(seen.map((request) => request.peer)).toEqual(transport === 'udp' ? ['192.168.77.10'] : []);
-      const route = await inNamespace(bed.server.namespace, ['ip', 'route', 'get', '192.168.77.10'], { accept: [0, 2] });
-      expect(route.stderr).toContain('unreachable');
+      for (const to of asked) {
+        const client = SCHEMES[to.family].client(10);
+        const before = server.seen.length;
+        const [result] = await sendRequests(bed, { transport, ids: [`lost-${transport}`], to, timeout: 700 });
+        expect(result).toMatchObject({ answered: false, source: client });
+        const seen = server.seen.slice(before);
+        // Over UDP the request itself arrives, unmasked; over TCP not even the handshake ends.
+        expect(seen.map((request) => request.peer)).toEqual(transport === 'udp' ? [client] : []);
+        const route = await inNamespace(bed.server.namespace, ['ip', 'route', 'get', client], { accept: [0, 2] });
+        expect(route.stderr).toContain('unreachable');
+      }
     },
   );
 
   it('the vpn pod forwards for its clients to other pods', async () => {
     // firewall-1 has a default route only, so its answer to a client ends on its node: the request still arrives.
-    const firewall = podNamed(bed, 'firewall-1');
-    const target = { namespace: firewall.namespace, address: firewall.address, port: 9101 };
+    const target = { ...podNamed(bed, 'firewall-1'), port: 9101 };
     const echo = await startEchoServer(bed, target);
-    await sendRequests(bed, { transport: 'udp', ids: ['inside'], to: target, timeout: 300 });
-    expect(echo.seen).toMatchObject([{ id: 'inside', peer: '192.168.77.10' }]);
+    for (const family of speaks)
+      await sendRequests(bed, { transport: 'udp', ids: ['inside'], to: { ...target, address: addressIn(target, family) }, timeout: 300 });
+    expect(echo.seen).toMatchObject(speaks.map((family) => ({ id: 'inside', peer: SCHEMES[family].client(10) })));
     await echo.stop();
   });
 
-  it('a proxy masks what it forwards, and its replies find the client', async () => {
-    // A route through a proxy, as a pod that steers by hand would set it: node1 to proxy-1, for one client only.
+  it.each(speaks)('a proxy masks what it forwards of IPv%i, and its replies find the client', async (family) => {
+    // A route through a proxy, as a pod that steers by hand would set it: node1 to proxy-1, for the clients only.
+    const { clients, routedGateway } = SCHEMES[family];
     const proxy = podNamed(bed, 'proxy-1');
-    const node = bed.nodes[0]?.namespace ?? '';
-    const via = attachment === 'routed' ? ['dev', proxy.hostInterface] : ['via', proxy.address];
-    await inNamespace(
-      node,
-      ['ip', 'route', 'add', `${bed.server.address}/32`, ...via, 'table', '77'].concat(
-        attachment === 'routed' ? ['via', proxy.address, 'onlink'] : [],
-      ),
+    const node = nodeNamed(bed, 'node1');
+    const to = inFamily(asked, family);
+    const ip = (namespace: string, ...args: string[]) => inNamespace(namespace, ['ip', family === 6 ? '-6' : '-4', ...args]);
+    const via = (pod: PodBlueprint) =>
+      attachment === 'routed' ? ['via', addressIn(pod, family), 'dev', pod.hostInterface, 'onlink'] : ['via', addressIn(pod, family)];
+    await ip(node.namespace, 'route', 'add', `${to.address}/${TERMS[family].bits}`, ...via(proxy), 'table', '77');
+    await ip(node.namespace, 'rule', 'add', 'from', clients, 'lookup', '77');
+    const gateway = attachment === 'routed' ? routedGateway : inFamily(node.addressing, family).gateway;
+    await ip(proxy.namespace, 'route', 'add', clients, 'via', gateway, 'dev', 'eth0');
+    await ip(node.namespace, 'route', 'add', clients, ...via(vpn));
+    const results = await sendRequests(bed, { transport: 'tcp', ids: ['masked-1', 'masked-2'], to });
+    expect(results).toMatchObject(
+      [10, 11].map((client) => ({ answered: true, source: SCHEMES[family].client(client), seenAs: addressIn(proxy, family) })),
     );
-    await inNamespace(node, ['ip', 'rule', 'add', 'from', '192.168.77.0/24', 'lookup', '77']);
-    await inNamespace(proxy.namespace, [
-      'ip',
-      'route',
-      'add',
-      '192.168.77.0/24',
-      'via',
-      attachment === 'routed' ? '169.254.1.1' : '10.244.1.1',
-    ]);
-    await inNamespace(
-      node,
-      ['ip', 'route', 'add', '192.168.77.0/24', 'via', vpn.address].concat(
-        attachment === 'routed' ? ['dev', vpn.hostInterface, 'onlink'] : [],
-      ),
-    );
-    const results = await sendRequests(bed, { transport: 'tcp', ids: ['masked-1', 'masked-2'] });
-    expect(results).toMatchObject([
-      { answered: true, source: '192.168.77.10', seenAs: proxy.address },
-      { answered: true, source: '192.168.77.11', seenAs: proxy.address },
-    ]);
   });
 
   it('carries bulk TCP between a pod and the server', async () => {
-    const result = await iperf({ from: vpn, to: bed.server, seconds: 1 });
-    expect(result.bytes).toBeGreaterThan(1_000_000);
+    for (const { family, address } of asked) {
+      const from = { namespace: vpn.namespace, address: addressIn(vpn, family) };
+      const result = await iperf({ from, to: { namespace: bed.server.namespace, address }, seconds: 1 });
+      expect(result.bytes).toBeGreaterThan(1_000_000);
+    }
   }, 30_000);
 
-  it('gives pods an MTU of 1500 and the links between them 48 bytes more at the least', async () => {
+  it('sends packets as they were made, headers and all', async () => {
+    for (const to of asked) {
+      const before = server.seen.length;
+      const from = addressIn(vpn, to.family);
+      await sendRaw(vpn.namespace, [{ destination: to.address, bytes: datagram(from, to, 'request by-hand .\n') }]);
+      await expect.poll(() => server.seen.length, { timeout: 10_000 }).toBe(before + 1);
+      expect(server.seen.at(-1)).toEqual({ transport: 'udp', id: 'by-hand', peer: from, peerPort: 4000 });
+    }
+  });
+
+  it('gives pods an MTU of 1500 and the links between them 68 bytes more at the least', async () => {
     const mtu = async (namespace: string, link: string): Promise<number> => {
       const { stdout } = await inNamespace(namespace, ['ip', '-json', 'link', 'show', 'dev', link]);
       return (JSON.parse(stdout) as { mtu: number }[])[0]?.mtu ?? 0;
@@ -160,8 +185,8 @@ describe.each<Attachment>(['routed', 'bridged'])('with %s pods and no steering',
     expect(await mtu(vpn.namespace, 'eth0')).toBe(1500);
     const node = bed.nodes[0]?.namespace ?? '';
     for (const link of [vpn.hostInterface, 'eth0', ...(attachment === 'bridged' ? ['cni0'] : [])])
-      expect(await mtu(node, link)).toBeGreaterThanOrEqual(1548);
-    expect(await mtu(bed.fabric.namespace, bed.fabric.bridge)).toBeGreaterThanOrEqual(1548);
+      expect(await mtu(node, link)).toBeGreaterThanOrEqual(1568);
+    expect(await mtu(bed.fabric.namespace, bed.fabric.bridge)).toBeGreaterThanOrEqual(1568);
   });
 });
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { assignEndpointIds } from './endpoint-ids.js';
 
-const request = (pod: string, ifindex: number, address: string) => ({ pod, ifindex, address });
+const request = (pod: string, ifindex: number, ...addresses: string[]) => ({ pod, ifindex, addresses });
 
 describe('endpoint ids', () => {
   it('are unique and within 1..65535 for any set of pods', () => {
@@ -21,6 +21,13 @@ describe('endpoint ids', () => {
   it('are kept by an endpoint with the same interface and address after a restart', () => {
     const ids = assignEndpointIds([request('vpn/vpn', 7, '10.1.1.10')], [{ id: 3783, ifindex: 7, addresses: ['10.1.1.10'] }]);
     expect(ids.get('vpn/vpn')).toBe(3783);
+  });
+
+  it('are kept by an endpoint that has gained an address, or lost one', () => {
+    const known = [{ id: 3783, ifindex: 7, addresses: ['10.1.1.10'] }];
+    expect(assignEndpointIds([request('vpn/vpn', 7, 'fd00:1::10', '10.1.1.10')], known).get('vpn/vpn')).toBe(3783);
+    const both = [{ id: 3783, ifindex: 7, addresses: ['10.1.1.10', 'fd00:1::10'] }];
+    expect(assignEndpointIds([request('vpn/vpn', 7, 'fd00:1::10')], both).get('vpn/vpn')).toBe(3783);
   });
 
   it('are not inherited by another pod that got the same interface number', () => {

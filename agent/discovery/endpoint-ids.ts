@@ -11,7 +11,8 @@ export interface IdRequest {
   /** `namespace/name`. */
   readonly pod: string;
   readonly ifindex: number;
-  readonly address: string;
+  /** Canonical text. */
+  readonly addresses: readonly string[];
 }
 
 /** An entry of the `endpoint` map. */
@@ -23,7 +24,7 @@ export interface KnownEndpoint {
 }
 
 /**
- * An entry of the same interface and address keeps its id (its flows and selectors carry it);
+ * An entry of the same interface and one of the addresses keeps its id (its flows and selectors carry it);
  * others start from a hash of the pod's key and probe upwards. An id that some entry still holds is
  * never given to another pod, because flows of the old one may live.
  * @returns ids by pod; a pod for which none is left is missing
@@ -33,7 +34,9 @@ export function assignEndpointIds(requests: readonly IdRequest[], known: readonl
   const taken = new Set(known.map((entry) => entry.id));
   const fresh: IdRequest[] = [];
   for (const request of requests) {
-    const same = known.find((entry) => entry.ifindex === request.ifindex && entry.addresses.includes(request.address));
+    const same = known.find(
+      (entry) => entry.ifindex === request.ifindex && request.addresses.some((address) => entry.addresses.includes(address)),
+    );
     if (same === undefined) fresh.push(request);
     else ids.set(request.pod, same.id);
   }

@@ -25,9 +25,11 @@ export interface Survey {
 export interface Discovery {
   /**
    * Where each address leads. Never throws for one address.
+   * @param addresses asked for on their bridges where nobody knows them
+   * @param others looked up as the host knows them
    * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
    */
-  locateAll(addresses: readonly string[]): Promise<Survey>;
+  locateAll(addresses: readonly string[], others?: readonly string[]): Promise<Survey>;
   /** The MTU at the pods' own end of these links, by ifindex of this end, as far as it can be learned. Never throws. */
   insideMtus(links: readonly Link[]): Promise<ReadonlyMap<number, number>>;
 }
@@ -81,7 +83,7 @@ export function hostDiscovery(run: RunCommand, wait: (ms: number) => Promise<voi
   const inside = new InsideMtus(run);
   return {
     insideMtus: (links) => inside.read(links),
-    async locateAll(addresses) {
+    async locateAll(addresses, others = []) {
       let tables = await readTables(run);
       const answers = new Map(addresses.map((address) => [address, locate(address, tables)] as const));
       for (const [attempt, ms] of ANSWER_MS.entries()) {
@@ -95,6 +97,7 @@ export function hostDiscovery(run: RunCommand, wait: (ms: number) => Promise<voi
         tables = await readTables(run);
         for (const [address] of open) answers.set(address, locate(address, tables));
       }
+      for (const address of others) answers.set(address, locate(address, tables));
       return { locations: answers, links: new Map(tables.links.map((link) => [link.ifindex, link])), routes: tables.routes };
     },
   };

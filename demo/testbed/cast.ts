@@ -1,11 +1,14 @@
 /** The named cast: the walkthrough's pods, in the roles they always play. */
 
 import { type Attachment, type Blueprint, blueprint } from './blueprint.js';
+import type { FamilyForm } from './family.js';
 
 export interface CastOptions {
   readonly prefix: string;
   /** Default: node1 and node3 routed, node2 bridged, so that one run shows both. */
   readonly nodes?: readonly [Attachment, Attachment, Attachment];
+  /** Default: IPv4 everywhere. */
+  readonly family?: FamilyForm;
   readonly clients?: number;
   readonly mtu?: { readonly pod: number; readonly fabric: number };
 }
@@ -28,6 +31,7 @@ export function walkthroughCast(options: CastOptions): Blueprint {
       { name: 'proxy-3', podNamespace: 'proxy', role: 'proxy', node: 3 },
     ],
     clientsBehind: 'vpn',
+    ...(options.family === undefined ? {} : { family: options.family }),
     ...(options.clients === undefined ? {} : { clients: options.clients }),
     ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
   });

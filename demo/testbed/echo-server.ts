@@ -18,26 +18,34 @@ function answer(transport: Transport, text: string, peer: string, peerPort: numb
   return replyLine(request.id, peer, peerPort, request.padding);
 }
 
-const datagrams = createSocket('udp4');
-datagrams.on('message', (message, { address, port }) => {
-  const reply = answer('udp', message.toString('latin1'), address, port);
-  // A peer without a route back is the client's to notice (its request stays unanswered).
-  if (reply !== undefined) datagrams.send(reply, port, address, () => undefined);
-});
-
-const connections = createServer((socket) => {
-  let heard = '';
-  socket.setEncoding('latin1');
-  socket.on('data', (chunk: string) => {
-    heard += chunk;
-    const reply = answer('tcp', heard, socket.remoteAddress ?? '', socket.remotePort ?? 0);
-    if (reply === undefined) return;
-    heard = '';
-    socket.write(reply);
+function listenForDatagrams(address: string): Promise<void> {
+  const datagrams = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  datagrams.on('message', (message, { address: peer, port }) => {
+    const reply = answer('udp', message.toString('latin1'), peer, port);
+    // A peer without a route back is the client's to notice (its request stays unanswered).
+    if (reply !== undefined) datagrams.send(reply, port, peer, () => undefined);
   });
-  socket.on('error', () => socket.destroy());
-});
+  return new Promise((resolve) => datagrams.bind(order.port, address, resolve));
+}
 
-datagrams.bind(order.port, order.address, () => {
-  connections.listen(order.port, order.address, () => say({ listening: true }));
-});
+function listenForConnections(address: string): Promise<void> {
+  const connections = createServer((socket) => {
+    let heard = '';
+    socket.setEncoding('latin1');
+    socket.on('data', (chunk: string) => {
+      heard += chunk;
+      const reply = answer('tcp', heard, socket.remoteAddress ?? '', socket.remotePort ?? 0);
+      if (reply === undefined) return;
+      heard = '';
+      socket.write(reply);
+    });
+    socket.on('error', () => socket.destroy());
+  });
+  return new Promise((resolve) => connections.listen(order.port, address, resolve));
+}
+
+for (const address of order.addresses) {
+  await listenForDatagrams(address);
+  await listenForConnections(address);
+}
+say({ listening: true });

@@ -1,5 +1,6 @@
 /** Network namespaces that stand for a small cluster, for the demo and for tests. */
 
+export { SCHEMES } from './addresses.js';
 export type {
   Attachment,
   Blueprint,
@@ -11,16 +12,17 @@ export type {
   Role,
   ServerBlueprint,
 } from './blueprint.js';
-export { blueprint, nodeNamed, podNamed } from './blueprint.js';
+export { addressIn, blueprint, nodeNamed, podNamed } from './blueprint.js';
 export type { BuildOptions, Testbed } from './build.js';
 export { buildTestbed, describePlan } from './build.js';
 export type { CastOptions } from './cast.js';
 export { walkthroughCast } from './cast.js';
 export type { Background, RunOptions, RunResult } from './command.js';
 export { commandLine, inNamespace, namespaced, run, startInNamespace } from './command.js';
+export { FAMILY_FORMS, type Families, type Family, type FamilyForm, familyOf, inFamily, TERMS } from './family.js';
 export type { Cleaned } from './leftovers.js';
 export { cleanLeftovers, mountsBelow } from './leftovers.js';
-export { namespacesOf, planOf, ROUTED_GATEWAY } from './plan.js';
+export { namespacesOf, planOf } from './plan.js';
 export type { RequestResult, SeenRequest, Transport } from './protocol.js';
 export { recognise } from './protocol.js';
 export type { Arrived, TalkChange, Talked, TalkOrder } from './talk.js';

@@ -3,8 +3,10 @@
  * namespace only: a namespace's settings come before its interfaces, which inherit them.
  */
 
+import { SCHEMES } from './addresses.js';
 import type { Blueprint, ClientBlueprint, NodeBlueprint, PodBlueprint } from './blueprint.js';
-import { nodeNamed, podNamed } from './blueprint.js';
+import { addressIn, nodeNamed, podNamed } from './blueprint.js';
+import { type Family, inFamily, TERMS } from './family.js';
 import { rulesetOf } from './ruleset.js';
 
 export interface Step {
@@ -19,9 +21,6 @@ export interface Stage {
   readonly title: string;
   readonly steps: readonly Step[];
 }
-
-/** Link-local gateway of routed pods: every pod has the same, it lives on the host side of its own veth. */
-export const ROUTED_GATEWAY = '169.254.1.1';
 
 /** All stages, in order. */
 export function planOf(bed: Blueprint): readonly Stage[] {
@@ -50,47 +49,69 @@ export function namespacesOf(bed: Blueprint): readonly string[] {
 }
 
 const ip = (namespace: string, ...args: string[]): Step => ({ namespace, argv: ['ip', ...args] });
+// tee and not sysctl(8): it is there on the barest machine. /proc/sys/net follows the namespace.
+const set = (namespace: string, value: '0' | '1', settings: readonly string[]): Step => ({
+  namespace,
+  argv: ['tee', ...settings.map((setting) => `/proc/sys/net/${setting}`)],
+  stdin: value,
+});
+const conf = (settings: readonly string[]): string[] =>
+  settings.flatMap((setting) => {
+    const [family, name] = setting.split('/');
+    return ['all', 'default'].map((which) => `${family}/conf/${which}/${name}`);
+  });
+const subnet = (address: string, family: Family): string => `${address}/${TERMS[family].subnetBits}`;
+const host = (address: string, family: Family): string => `${address}/${TERMS[family].bits}`;
 
 /**
  * A namespace with its settings. Forwarding on or off; reverse path filtering off, because steered
  * packets arrive where their source is not routed to; no redirects, because a function sends a
- * packet out of the interface it came in by; no IPv6, so that captures hold nothing but the traffic.
+ * packet out of the interface it came in by. IPv6 is off where the testbed does not speak it, so that captures
+ * hold nothing but the traffic; where it does, nobody waits for duplicates of an address or for a router.
  */
-function namespace(name: string, forwards: boolean): Step[] {
-  const conf = (setting: string) => [`/proc/sys/net/ipv4/conf/all/${setting}`, `/proc/sys/net/ipv4/conf/default/${setting}`];
+function namespace({ families }: Blueprint, name: string, forwards: boolean): Step[] {
+  const ipv6 = families.pods.includes(6);
   const off = [
-    ...conf('rp_filter'),
-    ...conf('send_redirects'),
-    ...conf('accept_redirects'),
-    ...(forwards ? [] : ['/proc/sys/net/ipv4/ip_forward']),
+    ...conf(['ipv4/rp_filter', 'ipv4/send_redirects', 'ipv4/accept_redirects']),
+    ...(ipv6 ? conf(['ipv6/disable_ipv6', 'ipv6/accept_dad', 'ipv6/accept_ra', 'ipv6/accept_redirects']) : []),
+    ...(forwards ? [] : ['ipv4/ip_forward']),
   ];
-  const on = ['all', 'default'].map((which) => `/proc/sys/net/ipv6/conf/${which}/disable_ipv6`);
+  const on = [
+    ...(ipv6 ? [] : conf(['ipv6/disable_ipv6'])),
+    ...(forwards ? ['ipv4/ip_forward'] : []),
+    ...(forwards && ipv6 ? ['ipv6/conf/all/forwarding'] : []),
+  ];
   return [
     { namespace: undefined, argv: ['ip', 'netns', 'add', name] },
-    // tee and not sysctl(8): it is there on the barest machine. /proc/sys/net follows the namespace.
-    ...(forwards ? [{ namespace: name, argv: ['tee', '/proc/sys/net/ipv4/ip_forward'], stdin: '1' }] : []),
-    { namespace: name, argv: ['tee', ...off], stdin: '0' },
-    { namespace: name, argv: ['tee', ...on], stdin: '1' },
+    ...(on.length === 0 ? [] : [set(name, '1', on)]),
+    set(name, '0', off),
     ip(name, 'link', 'set', 'lo', 'up'),
   ];
 }
 
-function fabric({ fabric: { namespace: name, bridge }, mtu }: Blueprint): Step[] {
-  return [
-    ...namespace(name, false),
-    ip(name, 'link', 'add', bridge, 'mtu', String(mtu.fabric), 'type', 'bridge', 'stp_state', '0'),
-    ip(name, 'link', 'set', bridge, 'up'),
-  ];
+/** A bridge that asks nobody anything: no spanning tree, and multicast to every port. */
+function bridge(name: string, link: string, mtu: number): Step {
+  return ip(name, 'link', 'add', link, 'mtu', String(mtu), 'type', 'bridge', 'stp_state', '0', 'mcast_snooping', '0');
+}
+
+function fabric(bed: Blueprint): Step[] {
+  const { namespace: name, bridge: link } = bed.fabric;
+  return [...namespace(bed, name, false), bridge(name, link, bed.mtu.fabric), ip(name, 'link', 'set', link, 'up')];
 }
 
 /** A veth from `eth0` in `name` to a port of the fabric. */
-function fabricLink(bed: Blueprint, name: string, port: string, address: string): Step[] {
+function fabricLink(
+  bed: Blueprint,
+  name: string,
+  port: string,
+  addresses: readonly { readonly family: Family; readonly address: string }[],
+): Step[] {
   const { namespace: at, bridge } = bed.fabric;
   const mtu = String(bed.mtu.fabric);
   return [
     ip(name, 'link', 'add', 'eth0', 'mtu', mtu, 'type', 'veth', 'peer', 'name', port, 'mtu', mtu, 'netns', at),
     ip(at, 'link', 'set', port, 'master', bridge, 'up'),
-    ip(name, 'addr', 'add', `${address}/24`, 'dev', 'eth0'),
+    ...addresses.map(({ family, address }) => ip(name, 'addr', 'add', subnet(address, family), 'dev', 'eth0')),
     ip(name, 'link', 'set', 'eth0', 'up'),
   ];
 }
@@ -106,28 +127,36 @@ function wayToClients(
 
 /** The server knows the pod ranges; a client's own address has a way back only where the blueprint says so. */
 function server(bed: Blueprint): Step[] {
-  const { namespace: name, address, fabricAddress } = bed.server;
+  const { namespace: name, addressing } = bed.server;
   const way = wayToClients(bed);
+  const fabricAddresses = addressing.map(({ family, fabricAddress }) => ({ family, address: fabricAddress }));
   return [
-    ...namespace(name, false),
-    ...fabricLink(bed, name, 'to-server', fabricAddress),
-    ip(name, 'addr', 'add', `${address}/32`, 'dev', 'lo'),
-    ...bed.nodes.map((node) => ip(name, 'route', 'add', node.podCidr, 'via', node.address, 'src', address)),
-    ...(way === undefined ? [] : [ip(name, 'route', 'add', way.client.network, 'via', way.node.address, 'src', address)]),
+    ...namespace(bed, name, false),
+    ...fabricLink(bed, name, 'to-server', fabricAddresses),
+    ...addressing.flatMap(({ family, address }) => {
+      const to = (network: string, node: NodeBlueprint) =>
+        ip(name, 'route', 'add', network, 'via', inFamily(node.addressing, family).address, 'src', address);
+      return [
+        ip(name, 'addr', 'add', host(address, family), 'dev', 'lo'),
+        ...bed.nodes.map((node) => to(inFamily(node.addressing, family).podCidr, node)),
+        ...(way === undefined ? [] : [to(inFamily(way.client.addressing, family).network, way.node)]),
+      ];
+    }),
   ];
 }
 
 function nodeSteps(bed: Blueprint, node: NodeBlueprint): Step[] {
   const name = node.namespace;
+  const others = bed.nodes.filter((other) => other !== node);
   return [
-    ...namespace(name, true),
-    ...fabricLink(bed, name, `to-${node.name}`, node.address),
-    ...bed.nodes.filter((other) => other !== node).map((other) => ip(name, 'route', 'add', other.podCidr, 'via', other.address)),
-    ip(name, 'route', 'add', bed.server.network, 'via', bed.server.fabricAddress),
+    ...namespace(bed, name, true),
+    ...fabricLink(bed, name, `to-${node.name}`, node.addressing),
+    ...others.flatMap(({ addressing }) => addressing.map(({ podCidr, address }) => ip(name, 'route', 'add', podCidr, 'via', address))),
+    ...bed.server.addressing.map(({ network, fabricAddress }) => ip(name, 'route', 'add', network, 'via', fabricAddress)),
     ...(node.attachment === 'bridged'
       ? [
-          ip(name, 'link', 'add', 'cni0', 'mtu', String(bed.mtu.fabric), 'type', 'bridge', 'stp_state', '0'),
-          ip(name, 'addr', 'add', `${node.gateway}/24`, 'dev', 'cni0'),
+          bridge(name, 'cni0', bed.mtu.fabric),
+          ...node.addressing.map(({ family, gateway }) => ip(name, 'addr', 'add', subnet(gateway, family), 'dev', 'cni0')),
           ip(name, 'link', 'set', 'cni0', 'up'),
         ]
       : []),
@@ -135,59 +164,63 @@ function nodeSteps(bed: Blueprint, node: NodeBlueprint): Step[] {
 }
 
 function podSteps(bed: Blueprint, pod: PodBlueprint, node: NodeBlueprint): Step[] {
-  const { namespace: name, hostInterface: host, address } = pod;
+  const { namespace: name, hostInterface: link, addressing } = pod;
   const mtu = { pod: String(bed.mtu.pod), host: String(bed.mtu.fabric) };
   const rules = rulesetOf(pod);
   const way = wayToClients(bed);
   return [
-    ...namespace(name, pod.role !== 'plain'),
-    ip(name, 'link', 'add', 'eth0', 'mtu', mtu.pod, 'type', 'veth', 'peer', 'name', host, 'mtu', mtu.host, 'netns', node.namespace),
+    ...namespace(bed, name, pod.role !== 'plain'),
+    ip(name, 'link', 'add', 'eth0', 'mtu', mtu.pod, 'type', 'veth', 'peer', 'name', link, 'mtu', mtu.host, 'netns', node.namespace),
     ...(node.attachment === 'bridged'
-      ? [
-          ip(node.namespace, 'link', 'set', host, 'master', 'cni0', 'up'),
-          ip(name, 'addr', 'add', `${address}/24`, 'dev', 'eth0'),
-          ip(name, 'link', 'set', 'eth0', 'up'),
-          ip(name, 'route', 'add', 'default', 'via', node.gateway),
-        ]
-      : [
-          ip(node.namespace, 'addr', 'add', `${ROUTED_GATEWAY}/32`, 'dev', host, 'scope', 'link'),
-          ip(node.namespace, 'link', 'set', host, 'up'),
-          ip(node.namespace, 'route', 'add', `${address}/32`, 'dev', host, 'src', node.address),
-          ip(name, 'addr', 'add', `${address}/32`, 'dev', 'eth0'),
-          ip(name, 'link', 'set', 'eth0', 'up'),
-          ip(name, 'route', 'add', ROUTED_GATEWAY, 'dev', 'eth0', 'scope', 'link'),
-          ip(name, 'route', 'add', 'default', 'via', ROUTED_GATEWAY, 'dev', 'eth0'),
-        ]),
+      ? [ip(node.namespace, 'link', 'set', link, 'master', 'cni0', 'up')]
+      : [ip(node.namespace, 'link', 'set', link, 'up')]),
+    ip(name, 'link', 'set', 'eth0', 'up'),
+    ...addressing.flatMap(({ family, address }) => (node.attachment === 'bridged' ? bridged : routed)(pod, node, family, address)),
     ...(way?.pod === pod
-      ? [
+      ? way.client.addressing.map(({ family, network }) =>
           ip(
-            node.namespace,
-            'route',
-            'add',
-            way.client.network,
-            'via',
-            address,
-            'dev',
-            node.attachment === 'bridged' ? 'cni0' : host,
-            'onlink',
+            ...[node.namespace, 'route', 'add', network, 'via', addressIn(pod, family)],
+            ...['dev', node.attachment === 'bridged' ? 'cni0' : link, 'onlink'],
           ),
-        ]
+        )
       : []),
     ...(rules === undefined ? [] : [{ namespace: name, argv: ['nft', '-f', '-'], stdin: rules }]),
   ];
 }
 
+/** One family of a pod on the node's bridge. */
+function bridged(pod: PodBlueprint, node: NodeBlueprint, family: Family, address: string): Step[] {
+  return [
+    ip(pod.namespace, 'addr', 'add', subnet(address, family), 'dev', 'eth0'),
+    ip(pod.namespace, 'route', 'add', 'default', 'via', inFamily(node.addressing, family).gateway),
+  ];
+}
+
+/** One family of a pod that the node has a host route to. */
+function routed({ namespace: name, hostInterface: link }: PodBlueprint, node: NodeBlueprint, family: Family, address: string): Step[] {
+  const gateway = SCHEMES[family].routedGateway;
+  return [
+    ip(node.namespace, 'addr', 'add', host(gateway, family), 'dev', link, 'scope', 'link'),
+    ip(node.namespace, 'route', 'add', host(address, family), 'dev', link, 'src', inFamily(node.addressing, family).address),
+    ip(name, 'addr', 'add', host(address, family), 'dev', 'eth0'),
+    ip(name, 'route', 'add', gateway, 'dev', 'eth0', 'scope', 'link'),
+    ip(name, 'route', 'add', 'default', 'via', gateway, 'dev', 'eth0'),
+  ];
+}
+
 function clients(bed: Blueprint, client: ClientBlueprint): Step[] {
-  const { namespace: name } = client;
+  const { namespace: name, addressing } = client;
   const vpn = podNamed(bed, client.pod).namespace;
   const mtu = String(bed.mtu.pod);
   return [
-    ...namespace(name, false),
+    ...namespace(bed, name, false),
     ip(name, 'link', 'add', 'eth0', 'mtu', mtu, 'type', 'veth', 'peer', 'name', 'clients', 'mtu', mtu, 'netns', vpn),
-    ip(vpn, 'addr', 'add', `${client.gateway}/24`, 'dev', 'clients'),
     ip(vpn, 'link', 'set', 'clients', 'up'),
-    ...client.addresses.map((address) => ip(name, 'addr', 'add', `${address}/24`, 'dev', 'eth0')),
     ip(name, 'link', 'set', 'eth0', 'up'),
-    ip(name, 'route', 'add', 'default', 'via', client.gateway),
+    ...addressing.flatMap(({ family, gateway, addresses }) => [
+      ip(vpn, 'addr', 'add', subnet(gateway, family), 'dev', 'clients'),
+      ...addresses.map((address) => ip(name, 'addr', 'add', subnet(address, family), 'dev', 'eth0')),
+      ip(name, 'route', 'add', 'default', 'via', gateway),
+    ]),
   ];
 }

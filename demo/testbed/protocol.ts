@@ -15,6 +15,8 @@ export interface SeenRequest {
 export interface RequestResult {
   readonly transport: Transport;
   readonly id: string;
+  /** The address that was asked. */
+  readonly server: string;
   readonly source: string;
   readonly sourcePort: number;
   readonly answered: boolean;
@@ -38,7 +40,7 @@ export interface RequestOrder {
 }
 
 export interface EchoOrder {
-  readonly address: string;
+  readonly addresses: readonly string[];
   readonly port: number;
 }
 
@@ -74,6 +76,6 @@ export function parseReply(text: string): { id: string; peer: string; port: numb
 
 /** What `raw-sender` is asked to do. */
 export interface RawOrder {
-  /** Whole IPv4 packets as hex, each with the address the kernel shall route it to. */
+  /** Whole IP packets as hex, each with the address the kernel shall route it to. */
   readonly packets: readonly { readonly destination: string; readonly hex: string }[];
 }

@@ -7,8 +7,8 @@ declare module 'raw-socket' {
     close(): void;
   }
   export function createSocket(options: { readonly addressFamily: number; readonly protocol: number }): RawSocket;
-  export const AddressFamily: { readonly IPv4: number };
+  export const AddressFamily: { readonly IPv4: number; readonly IPv6: number };
   export const Protocol: { readonly UDP: number };
-  export const SocketLevel: { readonly IPPROTO_IP: number };
+  export const SocketLevel: { readonly IPPROTO_IP: number; readonly IPPROTO_IPV6: number };
   export const SocketOption: { readonly IP_HDRINCL: number };
 }

@@ -54,7 +54,7 @@ function overTcp(id: string, source: string | undefined): Promise<Outcome> {
 
 function overUdp(id: string, source: string | undefined): Promise<Outcome> {
   return new Promise((resolve) => {
-    const socket = createSocket('udp4');
+    const socket = createSocket(order.server.includes(':') ? 'udp6' : 'udp4');
     let from = { source: source ?? '', port: 0 };
     const end = (outcome: Outcome): void => {
       clearTimeout(timer);
@@ -86,7 +86,7 @@ async function worker(): Promise<void> {
     const id = order.ids[index] ?? '';
     const source = order.sources[index % Math.max(order.sources.length, 1)];
     const outcome = await (order.transport === 'tcp' ? overTcp(id, source) : overUdp(id, source));
-    results[index] = { transport: order.transport, id, ...outcome };
+    results[index] = { transport: order.transport, id, server: order.server, ...outcome };
   }
 }
 

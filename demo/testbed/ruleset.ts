@@ -1,6 +1,7 @@
 /** What makes a pod a firewall or a proxy: its nftables rules. */
 
 import type { PodBlueprint } from './blueprint.js';
+import type { Family } from './family.js';
 
 /**
  * A stateful firewall. It forwards TCP that it saw open and UDP, with their replies; what it never
@@ -8,7 +9,7 @@ import type { PodBlueprint } from './blueprint.js';
  * reply that came another way than its request would be such a packet.
  */
 const FIREWALL = `
-table ip firewall {
+table inet firewall {
   counter established { }
   counter opened { }
   counter refused { }
@@ -24,7 +25,7 @@ table ip firewall {
 
 /** Passes everything on as it is, and counts it. */
 const INSPECTOR = `
-table ip inspector {
+table inet inspector {
   counter seen { }
   chain forward {
     type filter hook forward priority filter; policy accept;
@@ -33,9 +34,15 @@ table ip inspector {
 }
 `;
 
+/** The source that a proxy puts in place of others; what is between neighbours (RFC 4861) keeps its own. */
+const MASK: Readonly<Record<Family, (address: string) => string>> = {
+  4: (address) => `ip saddr != ${address} oifname "eth0" counter name masked snat ip to ${address}`,
+  6: (address) => `ip6 saddr != { fe80::/10, ${address} } oifname "eth0" counter name masked snat ip6 to ${address}`,
+};
+
 /** A proxy that hides the source: what it forwards leaves with its own address. */
-const proxy = (address: string): string => `
-table ip proxy {
+const proxy = ({ addressing }: PodBlueprint): string => `
+table inet proxy {
   counter masked { }
   counter refused { }
   chain forward {
@@ -44,7 +51,7 @@ table ip proxy {
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr != ${address} oifname "eth0" counter name masked snat to ${address}
+    ${addressing.map(({ family, address }) => MASK[family](address)).join('\n    ')}
   }
 }
 `;
@@ -53,6 +60,6 @@ table ip proxy {
 export function rulesetOf(pod: PodBlueprint): string | undefined {
   if (pod.role === 'firewall') return FIREWALL;
   if (pod.role === 'inspector') return INSPECTOR;
-  if (pod.role === 'proxy') return proxy(pod.address);
+  if (pod.role === 'proxy') return proxy(pod);
   return undefined;
 }

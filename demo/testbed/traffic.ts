@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { SfcError } from '../../errors/index.js';
 import type { Blueprint } from './blueprint.js';
 import { inNamespace, startInNamespace } from './command.js';
+import { familyOf } from './family.js';
 import type { EchoOrder, RawOrder, RequestOrder, RequestResult, SeenRequest, Transport } from './protocol.js';
 
 /** The compiled script of that name: beside this module, or, when this is TypeScript under test, in `dist`. */
@@ -23,14 +24,14 @@ export interface EchoServer {
 }
 
 /**
- * Starts the TCP and UDP echo server, by default the blueprint's server on its address and port, and
+ * Starts the TCP and UDP echo server, by default the blueprint's server on its addresses and port, and
  * waits until it listens. Throws `COMMAND_FAILED` when it ends before.
  */
 export async function startEchoServer(
   bed: Blueprint,
-  at: { readonly namespace: string; readonly address: string; readonly port: number } = bed.server,
+  at: { readonly namespace: string; readonly addresses: readonly string[]; readonly port: number } = bed.server,
 ): Promise<EchoServer> {
-  const order: EchoOrder = { address: at.address, port: at.port };
+  const order: EchoOrder = { addresses: at.addresses, port: at.port };
   const server = startInNamespace(at.namespace, [process.execPath, script('echo-server'), JSON.stringify(order)], { stdout: 'pipe' });
   const seen: SeenRequest[] = [];
   await new Promise<void>((resolve, reject) => {
@@ -53,9 +54,9 @@ export interface RequestOptions {
   readonly transport: Transport;
   /** Unique, of letters, digits and dashes. */
   readonly ids: readonly string[];
-  /** Default: the clients behind the vpn pod, their addresses in turn. */
+  /** Default: the clients behind the vpn pod. Their addresses of the server's family in turn. */
   readonly from?: { readonly namespace: string; readonly addresses: readonly string[] };
-  /** Default: the blueprint's server. */
+  /** Default: the blueprint's server, at its first address. */
   readonly to?: { readonly address: string; readonly port: number };
   /** Milliseconds, default 5000. */
   readonly timeout?: number;
@@ -65,7 +66,7 @@ export interface RequestOptions {
 
 /** Sends one request for each id and returns what became of each, in the order of the ids. */
 export async function sendRequests(bed: Blueprint, options: RequestOptions): Promise<readonly RequestResult[]> {
-  const from = options.from ?? bed.client;
+  const from = options.from ?? allClients(bed);
   if (from === undefined) throw new RangeError('the blueprint has no clients: say where the requests come from');
   const to = options.to ?? bed.server;
   const order: RequestOrder = {
@@ -73,7 +74,7 @@ export async function sendRequests(bed: Blueprint, options: RequestOptions): Pro
     server: to.address,
     port: to.port,
     ids: options.ids,
-    sources: from.addresses,
+    sources: from.addresses.filter((address) => familyOf(address) === familyOf(to.address)),
     timeout: options.timeout ?? 5000,
     padding: options.padding ?? 0,
   };
@@ -86,7 +87,11 @@ export async function sendRequests(bed: Blueprint, options: RequestOptions): Pro
     .map((line) => JSON.parse(line) as RequestResult);
 }
 
-/** Sends hand-made IPv4 packets from inside a namespace, headers and all. Throws `COMMAND_FAILED`. */
+function allClients({ client }: Blueprint): { readonly namespace: string; readonly addresses: readonly string[] } | undefined {
+  return client && { namespace: client.namespace, addresses: client.addressing.flatMap(({ addresses }) => addresses) };
+}
+
+/** Sends hand-made IP packets from inside a namespace, headers and all. Throws `COMMAND_FAILED`. */
 export async function sendRaw(
   namespace: string,
   packets: readonly { readonly destination: string; readonly bytes: Uint8Array }[],

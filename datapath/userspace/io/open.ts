@@ -3,9 +3,9 @@
 import { SfcError } from '../../../errors/index.js';
 import type { MapName, MapStore } from '../../../maps/index.js';
 import type { AttachedInterface, Datapath } from '../../datapath.js';
+import { hostileSettings, isDeviceThere } from './devices.js';
 import { leftoverInterfaces, releaseAll } from './filters.js';
 import { PacketThread } from './packet-thread-client.js';
-import { hostileSettings, isDeviceThere } from './plane.js';
 import { remoteStore } from './remote-store.js';
 
 export interface UserspaceOptions {

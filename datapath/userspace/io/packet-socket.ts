@@ -14,7 +14,6 @@ const PACKET_VNET_HDR = 15;
 const PACKET_QDISC_BYPASS = 20;
 /** struct sockaddr_ll: family u16, protocol u16 (big-endian), ifindex i32, then what sending does not read. */
 const SOCKADDR_LL = 20;
-const ETHERTYPE_IPV4 = 0x0800;
 
 export class PacketSocket {
   readonly #fd: number;
@@ -33,12 +32,13 @@ export class PacketSocket {
       throw new SfcError('USERSPACE_UNAVAILABLE', (cause as Error).message, { cause });
     }
     this.#to.setUint16(0, AF_PACKET, this.#little);
-    this.#to.setUint16(2, ETHERTYPE_IPV4);
     this.#toAddress = addressOf(new Uint8Array(this.#to.buffer));
   }
 
-  /** Sends what stands at `address`; -errno when the kernel refuses it. */
-  send(ifindex: number, address: number, length: number): number {
+  /** Sends what stands at `address`, a frame of this Ethernet type; -errno when the kernel refuses it. */
+  send(ifindex: number, ethertype: number, address: number, length: number): number {
+    // The kernel finishes checksums and segments by it, and asks the frame for none.
+    this.#to.setUint16(2, ethertype);
     this.#to.setInt32(4, ifindex, this.#little);
     return sendAt(this.#fd, address, length, this.#toAddress, SOCKADDR_LL);
   }

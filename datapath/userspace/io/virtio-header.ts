@@ -22,15 +22,16 @@ export const PACKET_SOCKET_HEADER = 10;
 
 const NEEDS_CHECKSUM = 1;
 const GSO_NONE = 0;
-const GSO_UDP_TUNNEL_IPV4 = 0x20;
 const GSO_UDP_TUNNEL = 0x60;
-/** Bytes of the outer IPv4 header, which never has options. */
-const OUTER_IPV4 = 20;
+/** By version of the outer IP header: its bytes (it has neither options nor extension headers), and how the type says so. */
+const OUTER = { 4: { length: 20, type: 0x20 }, 6: { length: 40, type: 0x40 } } as const;
+export type OuterVersion = keyof typeof OUTER;
 
 /**
  * The header at `from` becomes, at `to`, that of the packet behind `link` bytes of link header, of which
- * `added` were not there before, and `overhead` bytes of outer headers that were not (0: it is not wrapped
- * now; in a tunnel already, it stays so).
+ * `added` were not there before, and in a tunnel of `outer` that has `overhead` bytes more than before: all of it, or
+ * what a tunnel over one version has more than one over the other (less: below 0). 0: nothing was wrapped now;
+ * what is in a tunnel already stays so.
  */
 export function wrapVirtioHeader(
   view: DataView,
@@ -39,6 +40,7 @@ export function wrapVirtioHeader(
   added: number,
   link: number,
   overhead: number,
+  outer: OuterVersion,
   little: boolean,
 ): void {
   const flags = view.getUint8(from);
@@ -50,20 +52,20 @@ export function wrapVirtioHeader(
   const moved = added + overhead;
   const wraps = type !== GSO_NONE && overhead !== 0;
   const wrapped = (type & GSO_UDP_TUNNEL) !== 0;
+  // In the tunnel fields little-endian is what virtio says, not the machine's order.
+  const transport = wrapped ? view.getUint16(from + 20, true) + added : 0;
+  const inner = wrapped ? view.getUint16(from + 22, true) : link - added;
   view.setUint8(to, flags);
-  view.setUint8(to + 1, wraps ? type | GSO_UDP_TUNNEL_IPV4 : type);
+  view.setUint8(to + 1, wraps ? (type & ~GSO_UDP_TUNNEL) | OUTER[outer].type : type);
   view.setUint16(to + 2, type === GSO_NONE ? 0 : headers + moved, little);
   view.setUint16(to + 4, size, little);
   view.setUint16(to + 6, (flags & NEEDS_CHECKSUM) !== 0 ? start + moved : start, little);
   view.setUint16(to + 8, offset, little);
-  // In the tunnel fields little-endian is what virtio says, not the machine's order.
-  const outer = wraps ? link + OUTER_IPV4 : wrapped ? view.getUint16(from + 20, true) + added : 0;
-  const inner = wraps ? link + overhead : wrapped ? view.getUint16(from + 22, true) + added : 0;
   view.setUint32(to + 10, 0);
   view.setUint32(to + 14, 0);
   view.setUint16(to + 18, 0);
-  view.setUint16(to + 20, outer, true);
-  view.setUint16(to + 22, inner, true);
+  view.setUint16(to + 20, wraps ? link + OUTER[outer].length : transport, true);
+  view.setUint16(to + 22, wraps || wrapped ? inner + moved : 0, true);
 }
 
 /**
