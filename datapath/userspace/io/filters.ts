@@ -58,7 +58,13 @@ const filterAdd = (ifname: string, version: Version, what: Caught): string =>
   `filter add dev ${plain(ifname)} ${POINT[what]} pref ${PRIORITY[version][what]} protocol ${PROTOCOL[version]} u32`;
 const withClsact = (ifname: string, filters: readonly string[]) => [`qdisc replace dev ${plain(ifname)} clsact`, ...filters];
 
-/** Packets for the pod that carry the steering port, to the device. */
+/** ICMP errors to the pod, which may be about the tunnel and are then not for it: unreachable (fragmentation needed), too big. */
+const ERRORS = {
+  4: ['match ip protocol 1 0xff match u8 0x45 0xff at 0 match u8 3 0xff at 20'],
+  6: ['match u8 58 0xff at 6 match u8 1 0xff at 40', 'match u8 58 0xff at 6 match u8 2 0xff at 40'],
+} as const;
+
+/** Packets for the pod that carry the steering port, or may be about such packets, to the device. */
 export function catchSteering(ifname: string, version: Version, address: string, port: number, device: string): void {
   const filter = filterAdd(ifname, version, 'steering');
   const to = version === 4 ? `match ip dst ${address}/32` : `match ip6 dst ${address}/128`;
@@ -74,7 +80,7 @@ export function catchSteering(ifname: string, version: Version, address: string,
     'tc',
     withClsact(
       ifname,
-      matches.map((match) => `${filter} ${to} ${match} ${redirect(device)}`),
+      [...matches, ...ERRORS[version]].map((match) => `${filter} ${to} ${match} ${redirect(device)}`),
     ),
   );
 }

@@ -22,7 +22,7 @@ import { PacketSocket } from './packet-socket.js';
 import { type Port, Ports, QUEUE } from './ports.js';
 import { steeringVersion } from './steering-version.js';
 import { hasTunnelledSegments, openTun } from './tun.js';
-import { PACKET_SOCKET_HEADER, unwrapVirtioHeader, VIRTIO_HEADER, wrapVirtioHeader } from './virtio-header.js';
+import { PACKET_SOCKET_HEADER, segmentLength, unwrapVirtioHeader, VIRTIO_HEADER, wrapVirtioHeader } from './virtio-header.js';
 
 /** Locally administered: of the device, and of what is sent into it. */
 const MAC = { device: '02:53:46:43:00:01', sender: '02:53:46:43:00:02' } as const;
@@ -174,9 +174,11 @@ export class Plane {
     const at = READ_AT + header;
     if (length <= header) return;
     if (header !== 0) this.#buffer.copyWithin(KEPT_AT, READ_AT, at);
-    if (pipeline.fromPod(port.ifindex, this.#view, at, length - header) !== VERDICT.pass) return;
-    if (pipeline.ended) this.#ended();
+    pipeline.segment = header === 0 ? 0 : segmentLength(this.#view, KEPT_AT, at, this.#little);
+    const verdict = pipeline.fromPod(port.ifindex, this.#view, at, length - header);
     if (pipeline.answers) this.#answerPod(port);
+    if (verdict !== VERDICT.pass) return;
+    if (pipeline.ended) this.#ended();
     this.#toNode(ETHERNET, at, DIRECTION.fromPod);
   }
 
@@ -216,11 +218,12 @@ export class Plane {
     const port = receiver ?? this.#ports.ofDestination(this.#view, at, size);
     if (port === undefined) return; // its pod has gone meanwhile
     if (header !== 0) this.#buffer.copyWithin(KEPT_AT, READ_AT, frame);
+    pipeline.segment = header === 0 ? 0 : segmentLength(this.#view, KEPT_AT, at, this.#little);
     const verdict = pipeline.toPod(port.ifindex, this.#view, at, size);
+    if (pipeline.answers) this.#answerNode();
     if (verdict === VERDICT.onward) this.#toNode(0, at, DIRECTION.toPod);
     if (verdict !== VERDICT.pass) return;
     if (pipeline.ended) this.#ended();
-    if (pipeline.answers) this.#answerNode();
     if (!port.met) this.#meet(port, frame);
     const overhead = pipeline.start - at;
     const ethertype = ethertypeAt(this.#view, pipeline.start);

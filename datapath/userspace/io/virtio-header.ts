@@ -15,6 +15,8 @@
  * origin, so they are moved along; nothing else of checksums and segments is ours to finish.
  */
 
+import { STEERING_LENGTH } from '../../../geneve/index.js';
+
 /** Bytes of the whole header. */
 export const VIRTIO_HEADER = 24;
 /** Bytes of it that packet sockets read. */
@@ -23,6 +25,7 @@ export const PACKET_SOCKET_HEADER = 10;
 const NEEDS_CHECKSUM = 1;
 const GSO_NONE = 0;
 const GSO_UDP_TUNNEL = 0x60;
+const GSO_ECN = 0x80;
 /** By version of the outer IP header: its bytes (it has neither options nor extension headers), and how the type says so. */
 const OUTER = { 4: { length: 20, type: 0x20 }, 6: { length: 40, type: 0x40 } } as const;
 export type OuterVersion = keyof typeof OUTER;
@@ -86,4 +89,24 @@ export function unwrapVirtioHeader(view: DataView, from: number, to: number, ove
   view.setUint16(to + 4, type === GSO_NONE ? 0 : size, little);
   view.setUint16(to + 6, inner ? start - overhead : 0, little);
   view.setUint16(to + 8, inner ? offset : 0, little);
+}
+
+const TCP_OFFSET = 12;
+const UDP_HEADER = 8;
+const UDP_L4 = 5;
+
+/**
+ * Length of one segment of the packet at `at`, IP header included, of what is in a tunnel without the outer headers; 0: it is
+ * whole. `from`: its header.
+ */
+export function segmentLength(view: DataView, from: number, at: number, little: boolean): number {
+  const type = view.getUint8(from + 1);
+  if (type === GSO_NONE) return 0;
+  const inTunnel = (type & GSO_UDP_TUNNEL) !== 0;
+  // Outer header, UDP, Geneve and its options: as we write them.
+  const packet = inTunnel ? at + (view.getUint8(at) >> 4 === 6 ? OUTER[6].length : OUTER[4].length) + UDP_HEADER + STEERING_LENGTH : at;
+  const network = view.getUint8(packet) >> 4 === 6 ? OUTER[6].length : (view.getUint8(packet) & 0x0f) * 4;
+  const isUdp = (type & ~GSO_UDP_TUNNEL & ~GSO_ECN) === UDP_L4;
+  const transport = isUdp ? UDP_HEADER : (view.getUint8(packet + network + TCP_OFFSET) >> 4) * 4;
+  return network + transport + view.getUint16(from + 4, little);
 }
