@@ -12,7 +12,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CAST, frame } from '../datapath/cast.js';
+import { addressFor, frame, type Version } from '../datapath/cast.js';
 import { type KernelDatapath, openKernelDatapath, type PreparedRun, prepareRun } from '../datapath/index.js';
 import { unmount } from '../datapath/libc.js';
 import { type TypedMaps, typedMaps } from '../maps/index.js';
@@ -30,19 +30,26 @@ export interface Measured {
 }
 
 export interface PacketFigures {
-  readonly floor: { readonly add: Measured; readonly take: Measured };
-  readonly cases: Readonly<Record<SelectorCount, Readonly<Record<Case, Measured>>>>;
+  /** By version: what adding or removing the outer headers' bytes takes alone. */
+  readonly floor: Readonly<Record<Version, { readonly add: Measured; readonly take: Measured }>>;
+  /** By version of IP, of packets and tunnels, and number of selectors. */
+  readonly cases: Readonly<Record<Version, Readonly<Record<SelectorCount, Readonly<Record<Case, Measured>>>>>>;
   /** What an empty program takes, ns: the measuring's own cost. */
   readonly empty: number;
   readonly runs: number;
 }
 
 const FIRST_SOURCE_PORT = 1024;
-/** Bytes of Ethernet, then of IPv4, before the source port. */
-const SOURCE_PORT_AT = 14 + 20;
+/** Bytes of Ethernet, then of IP, before the source port. */
+const SOURCE_PORT_AT = { 4: 14 + 20, 6: 14 + 40 } as const;
+export const VERSIONS: readonly Version[] = [4, 6];
 
-const selected = frame({ from: CAST.client, to: CAST.server, protocol: 'tcp', payload: 'x'.repeat(64) });
-const unselected = frame({ from: CAST.client, to: '198.51.100.7', protocol: 'tcp', payload: 'x'.repeat(64) });
+const packetTo = (version: Version, to: string) =>
+  frame({ from: addressFor('client', version), to, protocol: 'tcp', payload: 'x'.repeat(64) });
+const packets = (version: Version) => ({
+  selected: packetTo(version, addressFor('server', version)),
+  unselected: packetTo(version, version === 6 ? 'fd00::198.51.100.7' : '198.51.100.7'),
+});
 
 /** Two pods of one node, so that the output of one is the input of the other; returns their interfaces. */
 function buildNode(): Interfaces {
@@ -53,7 +60,11 @@ function buildNode(): Interfaces {
     ip address add 172.30.0.1/24 dev v-uplink
     ip neighbour replace 172.30.0.2 lladdr 02:00:00:00:00:02 dev v-uplink nud permanent
     ip route add 10.244.2.0/24 via 172.30.0.2
+    ip address add fd30::1/64 dev v-uplink nodad
+    ip neighbour replace fd30::2 lladdr 02:00:00:00:00:02 dev v-uplink nud permanent
+    ip route add fd00::10.244.2.0/120 via fd30::2
     echo 1 > /proc/sys/net/ipv4/ip_forward
+    echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
   `);
   // Not from /sys, which still shows the namespace that it was mounted in.
   const index = (name: string) => (JSON.parse(sh(`ip -json link show dev ${name}`)) as { readonly ifindex: number }[])[0]?.ifindex ?? 0;
@@ -66,9 +77,10 @@ interface Setting {
   /** Its own, with a bpffs mounted on it. */
   readonly directory: string;
   readonly interfaces: Interfaces;
+  readonly version: Version;
 }
 
-function openSetting(interfaces: Interfaces): Setting {
+function openSetting(interfaces: Interfaces, version: Version): Setting {
   const directory = mkdtempSync(join(tmpdir(), 'sfc-bench-'));
   const datapath = openKernelDatapath({
     object: join(PROJECT, 'dist/datapath/kernel/sfc.bpf.o'),
@@ -76,8 +88,8 @@ function openSetting(interfaces: Interfaces): Setting {
     port: 7081,
   });
   const maps = typedMaps(datapath.store);
-  furnish(maps, interfaces);
-  return { maps, datapath, interfaces, directory };
+  furnish(maps, interfaces, version);
+  return { maps, datapath, interfaces, directory, version };
 }
 
 function closeSetting({ datapath, directory }: Setting): void {
@@ -93,6 +105,7 @@ type Samples = Record<'nop' | 'add' | 'take' | Case, number[]>;
 function turn(setting: Setting, floor: ReturnType<typeof loadFloor>, runs: number, samples: Samples, port: { next: number }): void {
   const { programs } = setting.datapath;
   const { vpn, firewall } = setting.interfaces;
+  const { selected, unselected } = packets(setting.version);
   const established = prepareRun(programs.from_pod, selected, vpn);
   established.run();
   const wrapped = Buffer.from(established.output());
@@ -109,16 +122,17 @@ function turn(setting: Setting, floor: ReturnType<typeof loadFloor>, runs: numbe
       list.push(prepared.run());
     }
   };
+  const { version } = setting;
   measure('nop', prepareRun(floor.nop, selected, vpn));
-  measure('add', prepareRun(floor.add, selected, vpn));
+  measure('add', prepareRun(floor[`add_ipv${version}`], selected, vpn));
   measure('established', established);
-  measure('take', prepareRun(floor.take, wrapped, firewall));
+  measure('take', prepareRun(floor[`take_ipv${version}`], wrapped, firewall));
   measure('decapsulation', decapsulation);
   measure('no match', none);
   measure('first packet', first, () => {
     port.next = port.next >= 0xffff ? FIRST_SOURCE_PORT : port.next + 1;
     if (port.next === FIRST_SOURCE_PORT) for (const [key] of setting.maps.sfcflow.entries()) setting.maps.sfcflow.delete(key);
-    first.frame.writeUInt16BE(port.next, SOURCE_PORT_AT);
+    first.frame.writeUInt16BE(port.next, SOURCE_PORT_AT[setting.version]);
   });
 }
 
@@ -130,11 +144,11 @@ function expect(prepared: PreparedRun, verdict: number, name: string): void {
 export function measurePackets(runs: number, turns: number, onProgress: (done: number, of: number) => void): PacketFigures {
   const interfaces = buildNode();
   const floor = loadFloor();
-  const stages = SELECTOR_COUNTS.map((count) => {
-    const setting = openSetting(interfaces);
-    select(setting.maps, count);
+  const stages = VERSIONS.flatMap((version) => SELECTOR_COUNTS.map((count) => ({ version, count }))).map(({ version, count }) => {
+    const setting = openSetting(interfaces, version);
+    select(setting.maps, count, version);
     const samples: Samples = { nop: [], add: [], take: [], 'no match': [], 'first packet': [], established: [], decapsulation: [] };
-    return { count, setting, samples };
+    return { version, count, setting, samples };
   });
   const port = { next: FIRST_SOURCE_PORT };
   for (let round = 0; round < turns; round++) {
@@ -149,9 +163,17 @@ export function measurePackets(runs: number, turns: number, onProgress: (done: n
     low: quantile(list, 0.25) - empty,
     high: quantile(list, 0.75) - empty,
   });
-  const cases = stages.map(({ count, samples }) => [count, Object.fromEntries(CASES.map((name) => [name, measured(samples[name])]))]);
+  const of = (wanted: Version) =>
+    stages
+      .filter(({ version }) => version === wanted)
+      .map(({ count, samples }) => [count, Object.fromEntries(CASES.map((name) => [name, measured(samples[name])]))]);
+  const cases = VERSIONS.map((version) => [version, Object.fromEntries(of(version))]);
+  const floorOf = (wanted: Version) => {
+    const samplesOf = (name: 'add' | 'take') => stages.flatMap(({ version, samples }) => (version === wanted ? samples[name] : []));
+    return { add: measured(samplesOf('add')), take: measured(samplesOf('take')) };
+  };
   return {
-    floor: { add: measured(every('add')), take: measured(every('take')) },
+    floor: { 4: floorOf(4), 6: floorOf(6) },
     cases: Object.fromEntries(cases) as PacketFigures['cases'],
     empty,
     runs: runs * turns,

@@ -82,17 +82,12 @@ static __always_inline bool is_before_the_last(const struct sfcflow_value *flow)
  * Sends a returning reply to the next function: as it is, its outer headers changed; unwrapped and wrapped anew where the next hop
  * is of another family, or does not take it.
  */
-static __noinline int relay(struct __sk_buff *skb, const struct packet *outer, struct sfcflow_value *flow)
+static __noinline int relay(struct __sk_buff *skb, struct scratch *own, struct sfcflow_value *flow)
 {
-	struct scratch *own = own_scratch();
-	const struct envelope *envelope;
-	const struct packet *inner;
+	const struct envelope *envelope = &own->envelope;
+	const struct packet *outer = &own->outer, *inner = &own->inner;
 	enum way way = WAY_TOO_BIG;
 
-	if (!outer || !own || !flow)
-		return VERDICT_DROP;
-	envelope = &own->envelope;
-	inner = &own->inner;
 	if (envelope->ttl <= 1)
 		return drop(REASON_NSH_TTL, DIRECTION_TO_POD, outer->length);
 	own->tunnel = (struct tunnel){
@@ -105,7 +100,7 @@ static __noinline int relay(struct __sk_buff *skb, const struct packet *outer, s
 	};
 	if (flow->next_family == envelope->family)
 		way = find_way(skb, &own->tunnel, envelope->tos,
-		               skb->gso_size ? wrapped_length(skb, inner, inner->protocol == IPPROTO_TCP ? 0 : envelope->length) : outer->length,
+		               skb->gso_size ? wrapped_segment(skb, inner, 0) + envelope->length : outer->length,
 		               ROUTE_AT(flow, next), &own->fib);
 	if (way == WAY_TOO_BIG) {
 		if (unwrap(skb, envelope, inner))
@@ -119,17 +114,13 @@ static __noinline int relay(struct __sk_buff *skb, const struct packet *outer, s
 }
 
 /* The pod's own reply, through the chain and back: for who opened the flow, wherever that is. */
-static __noinline int leave(struct __sk_buff *skb, const struct packet *outer)
+static __noinline int leave(struct __sk_buff *skb, struct scratch *own)
 {
-	struct scratch *own = own_scratch();
-	const struct packet *inner;
+	const struct packet *outer = &own->outer, *inner = &own->inner;
 	enum way way;
 
-	if (!outer || !own)
-		return VERDICT_DROP;
-	inner = &own->inner;
 	own->tunnel = (struct tunnel){.source = inner->source, .destination = inner->destination, .family = inner->family};
-	way = find_way(skb, &own->tunnel, inner->tos, skb->gso_size ? wrapped_length(skb, inner, 0) : inner->length, NULL, &own->fib);
+	way = find_way(skb, &own->tunnel, inner->tos, skb->gso_size ? wrapped_segment(skb, inner, 0) : inner->length, NULL, &own->fib);
 	if (way == WAY_TOO_BIG) {
 		own->says = too_big(inner->family, own->fib.mtu_result);
 		count(REASON_TOO_BIG, DIRECTION_TO_POD, outer->length);
@@ -160,12 +151,11 @@ static __always_inline bool joins_ingress(const struct packet *inner, const stru
 }
 
 /* A steering packet for this pod. AS_PLAIN: it is unwrapped, and goes on as one without tunnel. */
-static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer)
+static __noinline int to_pod_steered(struct __sk_buff *skb, struct scratch *own)
 {
 	struct endpoint_value *target = NULL;
-	struct scratch *own = own_scratch();
-	struct envelope *envelope;
-	struct packet *inner;
+	struct envelope *envelope = &own->envelope;
+	struct packet *outer = &own->outer, *inner = &own->inner;
 	struct sfcflow_key key;
 	struct sfcflow_value *first = NULL, *flow = NULL;
 	enum parse_result parsed = PARSE_UNTRACKED;
@@ -173,10 +163,6 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer
 	bool a_to_b = false, known = false, settled, comes_back = false, orphan = false;
 	__u8 role;
 
-	if (!own || !outer)
-		return VERDICT_DROP;
-	envelope = &own->envelope;
-	inner = &own->inner;
 	if (outer->header_length != (outer->family == FAMILY_IPV6 ? sizeof(struct ipv6_header) : sizeof(struct iphdr)) ||
 	    outer->fragment != FRAGMENT_NONE)
 		reason = REASON_OUTER_MALFORMED;
@@ -221,7 +207,7 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer
 			if (known && is_before_the_last(flow)) {
 				if (inner->fragment == FRAGMENT_FIRST)
 					track_fragment(inner, skb->ifindex);
-				return relay(skb, outer, flow);
+				return relay(skb, own, flow);
 			}
 		} else if (envelope->reply) {
 			known = (flow->flags & FLOW_FLAG_NEXT_HOP) && !is_forward(flow, a_to_b) &&
@@ -287,7 +273,7 @@ static __noinline int to_pod_steered(struct __sk_buff *skb, struct packet *outer
 		flow_touch(flow, false, inner->length);
 	} else if (known && flow->role == FLOW_ROLE_INGRESS) {
 		flow_touch(flow, false, inner->length);
-		return leave(skb, outer);
+		return leave(skb, own);
 	}
 	count(REASON_DECAPSULATED, DIRECTION_TO_POD, outer->length);
 	return VERDICT_PASS;

@@ -14,6 +14,19 @@ static __always_inline __u32 sum_words(__u32 sum, const void *start, int words)
 	return sum;
 }
 
+/* The same of an even number of words, two at a time: 2^16 is 1 in this arithmetic (RFC 1071 2). In 32 bits again. */
+static __always_inline __u32 sum_pairs(__u32 sum, const void *start, int pairs)
+{
+	const __u32 *pair = start;
+	__u64 whole = sum;
+
+#pragma unroll
+	for (int i = 0; i < pairs; i++)
+		whole += pair[i];
+	whole = (whole & 0xffffffff) + (whole >> 32);
+	return (whole & 0xffff) + ((whole >> 16) & 0xffff) + (whole >> 32);
+}
+
 static __always_inline __u32 fold_sum(__u32 sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -46,7 +59,7 @@ static __always_inline __u32 sum_of_inner(struct __sk_buff *skb, __u32 offset, c
 	__u8 protocol = packet->is_error ? (packet->family == FAMILY_IPV6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) : packet->protocol;
 	__u32 length = packet->length - packet->header_length;
 	__be16 checksum;
-	__be16 start[4]; /* of an IPv6 header, up to its addresses, which are in the pseudo-header too */
+	__u32 *start; /* of an IPv6 header, up to its addresses, which are in the pseudo-header too */
 
 	if (packet->fragment != FRAGMENT_NONE || skb->gso_size || (!is_tcp_or_udp(protocol) && !is_icmp(packet->family, protocol)))
 		return NOT_KNOWN;
@@ -59,7 +72,8 @@ static __always_inline __u32 sum_of_inner(struct __sk_buff *skb, __u32 offset, c
 		return (__u16)~fold_sum(sum_words(bpf_htons(protocol) + bpf_htons(length), &packet->source, 2) +
 		                        sum_words(0, &packet->destination, 2));
 	}
-	if (packet->header_length != sizeof(struct ipv6_header) || bpf_skb_load_bytes(skb, offset, start, sizeof(start)))
+	start = frame_start(skb) + offset;
+	if (packet->header_length != sizeof(struct ipv6_header) || (void *)(start + 2) > frame_end(skb))
 		return NOT_KNOWN;
-	return fold_sum(less(sum_words(0, start, 4), fold_sum(bpf_htons(length) + bpf_htons(protocol))));
+	return fold_sum(less(sum_pairs(0, start, 2), fold_sum(bpf_htons(length) + bpf_htons(protocol))));
 }

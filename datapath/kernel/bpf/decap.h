@@ -169,15 +169,22 @@ static __always_inline bool checksum_fits(struct __sk_buff *skb, const struct pa
                                           const struct packet *inner)
 {
 	__u32 header = outer->header_length & 0x7f, length = outer->length - header, sum, rest;
+	const __u32 own = sizeof(struct udphdr) + sizeof(struct steering_header);
+	void *udp;
 
 	if (!envelope->checksum || skb->gso_size)
 		return true;
-	sum = sum_words(bpf_htons(length) + bpf_htons(IPPROTO_UDP), &outer->source, 8);
-	sum = fold_sum(sum_words(sum, &outer->destination, 8));
+	sum = fold_sum(sum_pairs(bpf_htons(length) + bpf_htons(IPPROTO_UDP), &outer->source, 8)); /* both addresses */
 	rest = sum_of_inner(skb, ETH_HLEN + (envelope->length & 0x1ff), inner);
-	if (rest != NOT_KNOWN &&
-	    fold_sum(sum_of_frame(skb, ETH_HLEN + header, envelope->length - header, sum + rest)) == 0xffff)
-		return true;
+	if (rest != NOT_KNOWN) {
+		udp = frame_start(skb) + ETH_HLEN + header;
+		if (envelope->length == header + own && udp + own <= frame_end(skb)) /* as we write it */
+			rest = sum_pairs(sum + rest, udp, own / 4);
+		else
+			rest = sum_of_frame(skb, ETH_HLEN + header, envelope->length - header, sum + rest);
+		if (fold_sum(rest) == 0xffff)
+			return true;
+	}
 	return fold_sum(sum_of_frame(skb, ETH_HLEN + header, length, sum)) == 0xffff;
 }
 

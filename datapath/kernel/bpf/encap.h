@@ -156,14 +156,17 @@ static __always_inline int write_ipv4(struct __sk_buff *skb, const struct packet
  */
 __noinline int write_ipv6(struct __sk_buff *skb, const struct packet *packet, const struct tunnel *tunnel)
 {
-	struct ipv6_header *ip = frame_start(skb) + ETH_HLEN;
+	struct ipv6_header *ip;
 	struct udphdr *udp;
 	__u32 hash, inner;
 
-	if (!packet || !tunnel || (void *)ip + OVERHEAD_IPV6 > frame_end(skb))
+	if (!packet || !tunnel)
 		return -1;
 	hash = flow_hash(packet);
 	inner = sum_of_inner(skb, ETH_HLEN + OVERHEAD_IPV6, packet);
+	ip = frame_start(skb) + ETH_HLEN;
+	if ((void *)ip + OVERHEAD_IPV6 > frame_end(skb))
+		return -1;
 	*ip = (struct ipv6_header){
 		.version_class_label = bpf_htonl(6U << 28 | (__u32)packet->tos << 20 | (hash & 0xfffff)),
 		.payload_length = bpf_htons(packet->length + OVERHEAD_IPV6 - sizeof(*ip)),
@@ -176,9 +179,9 @@ __noinline int write_ipv6(struct __sk_buff *skb, const struct packet *packet, co
 	write_steering(udp, packet, tunnel, hash);
 	if (inner != NOT_KNOWN) {
 		/* Pseudo-header: addresses, length, protocol (RFC 8200 8.1); the length stands in the UDP header again. */
-		__u32 sum = sum_words(inner + udp->len + bpf_htons(IPPROTO_UDP), &ip->source, 16);
+		__u32 sum = sum_pairs(inner + udp->len + bpf_htons(IPPROTO_UDP), &ip->source, 8);
 
-		sum = fold_sum(sum_words(sum, udp, (sizeof(*udp) + sizeof(struct steering_header)) / 2));
+		sum = fold_sum(sum_pairs(sum, udp, (sizeof(*udp) + sizeof(struct steering_header)) / 4));
 		udp->check = sum == 0xffff ? 0xffff : ~sum; /* zero means that there is none */
 	}
 	return 0;
@@ -278,11 +281,9 @@ static __always_inline int go_onward(struct __sk_buff *skb, enum way way, const 
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
-/* Length of the largest IP packet that comes of wrapping; of GSO packets, of one segment. */
-static __always_inline __u32 wrapped_length(const struct __sk_buff *skb, const struct packet *packet, __u32 overhead)
+/* Length of one segment of a GSO packet, once it is wrapped. */
+static __always_inline __u32 wrapped_segment(const struct __sk_buff *skb, const struct packet *packet, __u32 overhead)
 {
-	if (!skb->gso_size)
-		return packet->length + overhead;
 	if (packet->protocol == IPPROTO_TCP) /* make_room takes the overhead off each segment */
 		return skb->gso_size + packet->header_length + packet->tcp_header;
 	return skb->gso_size + packet->header_length + sizeof(struct udphdr) + overhead;
@@ -293,14 +294,16 @@ static __always_inline int steer(struct __sk_buff *skb, const struct packet *pac
                                  enum reason reason, enum direction direction)
 {
 	const struct tunnel *tunnel = &own->tunnel;
-	__u32 overhead = overhead_over(tunnel->family);
+	__u32 overhead = overhead_over(tunnel->family), length = packet->length + overhead;
 	enum way way;
 
-	if (packet->length > 0xffff - overhead) {
+	if (length > 0xffff) {
 		count(REASON_TOO_BIG, direction, packet->length);
 		return VERDICT_DROP;
 	}
-	way = find_way(skb, tunnel, packet->tos, wrapped_length(skb, packet, overhead), route, &own->fib);
+	if ((!route || length > route->mtu) && skb->gso_size) /* most packets need not be asked */
+		length = wrapped_segment(skb, packet, overhead);
+	way = find_way(skb, tunnel, packet->tos, length, route, &own->fib);
 	if (way == WAY_TOO_BIG) {
 		count(REASON_TOO_BIG, direction, packet->length);
 		own->says = too_big(packet->family, own->fib.mtu_result - overhead);

@@ -92,15 +92,17 @@ static __always_inline int leave_pod(struct __sk_buff *skb, struct packet *packe
 	return steer_forth(skb, packet, flow, flow->next_path, flow->ttl - 1, false, established_reason(flow), DIRECTION_FROM_POD);
 }
 
-static __always_inline int reach_pod(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int reach_pod(struct __sk_buff *skb, struct scratch *own)
 {
+	struct packet *packet = &own->outer;
+
 	if (!is_ip(skb) || is_onward(skb))
 		return VERDICT_PASS;
 	if (parse(skb, packet) != PARSE_OK)
 		return VERDICT_PASS;
 	packet->came_by = 0;
 	if (is_steering(packet)) {
-		int verdict = to_pod_steered(skb, packet);
+		int verdict = to_pod_steered(skb, own);
 
 		if (verdict != AS_PLAIN)
 			return verdict;
@@ -134,7 +136,7 @@ int to_pod(struct __sk_buff *skb)
 
 	if (!own)
 		return VERDICT_PASS;
-	verdict = reach_pod(skb, &own->outer);
+	verdict = reach_pod(skb, own);
 	if (verdict < TELL_ICMP)
 		return verdict;
 	/* It may have come out of a tunnel meanwhile. */
