@@ -126,13 +126,11 @@ export function familyRecords(open: () => Stage): void {
       expect(stage.send(request)).toMatchObject({ verdict: 'drop', counted: { 'no-address': 1 } });
     });
 
-    it('has the source port and the flow label of its flow, whatever its size', () => {
+    it('has the source port of its flow, whatever its size', () => {
       const [one, other] = ['hello', 'a longer one'].map(
         (payload) => stage.as('vpn').send(frame({ from: at('client'), to: at('server'), payload })).frame,
       );
       expect(one?.readUInt16BE(UDP_AT[outer])).toBe(other?.readUInt16BE(UDP_AT[outer]));
-      if (outer === 6) expect(one?.readUInt32BE(14)).toBe(other?.readUInt32BE(14));
-      if (outer === 6) expect((one?.readUInt32BE(14) ?? 0) & 0xfffff).not.toBe(0);
     });
 
     it.each(['tcp', 'udp', 'icmp'] as const)(

@@ -104,7 +104,7 @@ function checkOuter(bytes: Uint8Array, outer: Packet, zeroChecksum: boolean): Ud
   if (udp.length !== segment.length) return drop('outer-malformed', wrong('UDP length', segment.length, udp.length));
   if (outer.family === 1 || (udp.checksum === 0 && zeroChecksum)) return udp;
   if (udp.checksum !== 0 && transportChecksum({ ...outer, protocol: PROTOCOL.udp }, segment) === 0) return udp;
-  return drop('outer-malformed', wrong('UDP checksum', 'the right one', udp.checksum));
+  return drop('outer-checksum', wrong('UDP checksum', 'the right one', udp.checksum));
 }
 
 interface Envelope {

@@ -25,6 +25,7 @@ export const DROP_REASONS = [
   'malformed',
   'too-big',
   'outer-malformed',
+  'outer-checksum',
   'geneve-version',
   'geneve-malformed',
   'geneve-critical-option',

@@ -61,7 +61,7 @@ export function writeTunnel(
   const udp = at - STEERING_LENGTH - UDP_LENGTH;
   writeSteering(view, udp, packet, port, hash, path, ttl, reply);
   if (v6) {
-    writeIpv6(view, udp, packet, hash, addresses, local, hop);
+    writeIpv6(view, udp, packet, addresses, local, hop);
     const inner = whole ? sumOfInner(view, at, packet) : NOT_KNOWN;
     if (inner !== NOT_KNOWN) view.setUint16(udp + 6, udpChecksum(view, udp, inner));
     return;
@@ -81,10 +81,9 @@ export function writeTunnel(
   view.setInt32(ip + 16, destination);
 }
 
-function writeIpv6(view: DataView, udp: number, packet: PacketReader, hash: number, addresses: DataView, local: number, hop: number): void {
+function writeIpv6(view: DataView, udp: number, packet: PacketReader, addresses: DataView, local: number, hop: number): void {
   const ip = udp - IPV6_LENGTH;
-  // The flow label carries the flow's entropy as the source port does (RFC 6438).
-  view.setUint32(ip, ((6 << 28) | (packet.tos << 20) | (hash & 0xfffff)) >>> 0);
+  view.setUint32(ip, ((6 << 28) | (packet.tos << 20)) >>> 0);
   view.setUint16(ip + 4, packet.length + OVER_IPV6 - IPV6_LENGTH);
   view.setUint16(ip + 6, NEXT_HEADER_AND_HOP_LIMIT);
   copyAddress(view, ip + 8, addresses, local);

@@ -150,10 +150,7 @@ static __always_inline int write_ipv4(struct __sk_buff *skb, const struct packet
 	return 0;
 }
 
-/*
- * The flow label carries the flow's entropy as the source port does, for links that look no further (RFC 6438).
- * The UDP checksum is there where it follows from headers; of other packets it is zero (RFC 6935, 6936).
- */
+/* The UDP checksum is there where it follows from headers; of other packets it is zero (RFC 6935, 6936). */
 __noinline int write_ipv6(struct __sk_buff *skb, const struct packet *packet, const struct tunnel *tunnel)
 {
 	struct ipv6_header *ip;
@@ -168,7 +165,7 @@ __noinline int write_ipv6(struct __sk_buff *skb, const struct packet *packet, co
 	if ((void *)ip + OVERHEAD_IPV6 > frame_end(skb))
 		return -1;
 	*ip = (struct ipv6_header){
-		.version_class_label = bpf_htonl(6U << 28 | (__u32)packet->tos << 20 | (hash & 0xfffff)),
+		.version_class_label = bpf_htonl(6U << 28 | (__u32)packet->tos << 20),
 		.payload_length = bpf_htons(packet->length + OVERHEAD_IPV6 - sizeof(*ip)),
 		.next_header = IPPROTO_UDP,
 		.hop_limit = OUTER_TTL,
