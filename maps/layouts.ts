@@ -143,6 +143,12 @@ export const FLOW_FLAG = {
   revisited: 32,
 } as const;
 
+/**
+ * Errors and RSTs that a CPU makes of its own in a tick of the kernel's clock, the userspace datapath in ten milliseconds, at most: a flood is
+ * not answered by one (RFC 4443 2.4 f, RFC 1812 4.3.2.8).
+ */
+export const ANSWERS_A_TICK = 100;
+
 /** Datagrams whose fragments an interface may have on the way at once. */
 export const FRAGMENT_SLOTS = 512;
 /** Seconds after which a datagram's fragments come no more: half of what a receiver waits (RFC 8200 4.5). */

@@ -1,6 +1,7 @@
 /** The C side of the map layouts and reasons: two headers that the kernel program includes. */
 
 import {
+  ANSWERS_A_TICK,
   DIRECTION,
   ENDPOINT_FLAG,
   ENDPOINT_INGRESS_SHIFT,
@@ -94,7 +95,7 @@ export function layoutsHeader(): string {
     constants('FLOW_ROLE', FLOW_ROLE),
     constants('FLOW_FLAG', FLOW_FLAG),
     `#define VISITS_MAX ${VISITS_MAX}\n`,
-    `#define FRAGMENT_SLOTS ${FRAGMENT_SLOTS}\n#define FRAGMENT_SECONDS ${FRAGMENT_SECONDS}\n#define QUOTA_SECONDS ${QUOTA_SECONDS}\n`,
+    `#define ANSWERS_A_TICK ${ANSWERS_A_TICK}\n#define FRAGMENT_SLOTS ${FRAGMENT_SLOTS}\n#define FRAGMENT_SECONDS ${FRAGMENT_SECONDS}\n#define QUOTA_SECONDS ${QUOTA_SECONDS}\n`,
     constants('TCP_STATE', TCP_STATE),
     constants('PEER_FLAG', PEER_FLAG),
     constants('PROBE', PROBE),

@@ -4,6 +4,8 @@ import { createMemoryStore } from '../../maps/index.js';
 import { CAST, type Name, type Outcome, Stage } from '../cast.js';
 import { OVERHEAD, Pipeline, VERDICT } from './index.js';
 
+/** Nanoseconds. */
+const A_MILLISECOND = 1e6;
 /** Bytes of an Ethernet header. */
 const ETHERNET = 14;
 
@@ -42,7 +44,8 @@ export class UserspaceStage extends Stage {
     buffer.set(packet, OVERHEAD);
     const { pipeline } = this;
     const view = new DataView(buffer.buffer);
-    pipeline.setClock(this.#time++);
+    pipeline.setClock(this.#time);
+    this.#time += A_MILLISECOND;
     const verdict =
       program === 'from_pod'
         ? pipeline.fromPod(ifindex, view, OVERHEAD, packet.length)

@@ -8,6 +8,7 @@
  */
 
 import {
+  ANSWERS_A_TICK,
   DIRECTION,
   ENDPOINT_FLAG,
   ENDPOINT_INGRESS_SHIFT,
@@ -51,6 +52,7 @@ const LARGEST = 0xffff;
 const IPV4_TTL = 8;
 const IPV6_HOP_LIMIT = 7;
 const NS_A_SECOND = 1e9;
+const NS_A_TICK = 1e7;
 const GENEVE_LENGTH = 8;
 /** One more than any TTL. */
 const NO_TTL = 256;
@@ -113,6 +115,9 @@ export class Pipeline {
   readonly #nextHop = new DataView(new ArrayBuffer(16));
   #nextFamily: number = FAMILY.ipv4;
   #path = 0;
+  /** The ten milliseconds of the last answers, and how many were made in it. */
+  #answeredAt = 0;
+  #answers = 0;
   /** Coarse monotonic clock, ns; in an array, because a field would get a new object with each number past 2^31. */
   readonly #now = new Float64Array(1);
 
@@ -569,9 +574,21 @@ export class Pipeline {
   /** The packet goes no further, and its sender is told by an ICMP error. */
   #tell(reason: ReasonName, message: number): number {
     const packet = this.#packet;
-    this.answerLength = writeError(this.#answerView, this.#view, this.start, packet, message);
-    this.answers = this.answerLength > 0;
+    if (this.#mayAnswer()) {
+      this.answerLength = writeError(this.#answerView, this.#view, this.start, packet, message);
+      this.answers = this.answerLength > 0;
+    }
     return this.#drop(reason, this.#direction, packet.length);
+  }
+
+  /** Have fewer answers been made in these ten milliseconds than may be? */
+  #mayAnswer(): boolean {
+    const now = Math.floor((this.#now[0] as number) / NS_A_TICK) % 2 ** 30;
+    if (now !== this.#answeredAt) {
+      this.#answeredAt = now;
+      this.#answers = 0;
+    }
+    return this.#answers++ < ANSWERS_A_TICK;
   }
 
   #isFor(target: number): boolean {
@@ -1034,7 +1051,7 @@ export class Pipeline {
   #notSteered(): number {
     const packet = this.#packet;
     if (this.#hop === HOP.reject && packet.ownProtocol !== TCP) return this.#tell(this.#reason, prohibited(packet.family));
-    if (this.#hop === HOP.reject && packet.fragment === FRAGMENT.none) this.#answerReset();
+    if (this.#hop === HOP.reject && packet.fragment === FRAGMENT.none && this.#mayAnswer()) this.#answerReset();
     this.count(this.#reason, this.#direction, packet.length);
     return this.#hop === HOP.plain ? VERDICT.pass : VERDICT.drop;
   }

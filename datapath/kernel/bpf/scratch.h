@@ -40,6 +40,8 @@ struct scratch {
 	struct envelope envelope;
 	struct packet outer; /* what a pod is about to receive, as it stands */
 	struct packet inner; /* what is in it */
+	__u32 answered_at;             /* tick() of the last answers */
+	__u32 answers;                 /* so many were made in it */
 	__u32 says;                    /* what an ICMP error is to say: ICMP_SAYS */
 	__u8 message[2 * MESSAGE_MAX]; /* twice as much as is used, so that no sum of bounded numbers leaves it */
 };

@@ -4,6 +4,18 @@
 #include "icmp.h"
 #include "reset.h"
 
+/* Has this CPU made fewer answers in this tick than it may? */
+static __always_inline bool may_answer(struct scratch *own)
+{
+	__u32 now = tick();
+
+	if (own->answered_at != now) {
+		own->answered_at = now;
+		own->answers = 0;
+	}
+	return own->answers++ < ANSWERS_A_TICK;
+}
+
 /* `packet` is the one that the frame begins with. */
 static __noinline int tell(struct __sk_buff *skb, const struct packet *packet, int what, enum direction direction)
 {
@@ -14,6 +26,8 @@ static __noinline int tell(struct __sk_buff *skb, const struct packet *packet, i
 		return VERDICT_DROP;
 	if (what == TELL_END)
 		return end_both(skb, packet, direction);
+	if (!may_answer(own))
+		return VERDICT_DROP;
 	error = what == TELL_RESET ? answer_rejected(skb, packet) : answer_icmp(skb, packet, own, own->says);
 	if (!error)
 		send_back(skb, direction);
