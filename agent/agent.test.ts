@@ -159,6 +159,7 @@ function cluster(store: MapStore = createMemoryStore()) {
       sendIp: () => '',
       nodeAddress: () => undefined,
       timeouts: { established: 21_600, halfOpen: 60, closed: 10, udp: 60 },
+      flowsPerEndpoint: 0,
       clock: { wall: () => new Date(0), monotonic: () => performance.now(), flows: () => Number(process.hrtime.bigint()) },
       ...replaced,
     });

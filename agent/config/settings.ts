@@ -96,6 +96,17 @@ export const settingsSchema = Type.Object(
       },
       { additionalProperties: false, description: 'Flows that are idle for longer are forgotten.' },
     ),
+    limits: Type.Object(
+      {
+        flowsPerEndpoint: Type.Integer({
+          minimum: 0,
+          maximum: 16_777_216,
+          default: 65_536,
+          description: 'Flows that one pod may have at once, never more than `maps.sfcflow`; 0: no limit.',
+        }),
+      },
+      { additionalProperties: false, description: 'What one pod may take of what all pods of the node share.' },
+    ),
     resetPins: Type.Boolean({
       default: false,
       description: 'Remove what another version has pinned, instead of refusing to start.',
