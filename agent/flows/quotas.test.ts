@@ -5,7 +5,7 @@ import { FlowCollector, Quotas } from './index.js';
 const SECOND = 1e9;
 const NOW = 5_000 * SECOND;
 const UDP = 17;
-/** Ports of four digits: also an ifindex of more than one byte. */
+/** Of one, two and three bytes. */
 const [VPN, SHOP, FIREWALL] = [7, 300, 70_000];
 const { key: KEY, value: VALUE } = mapCodecs('sfcflow');
 
