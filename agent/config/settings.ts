@@ -63,9 +63,9 @@ export const settingsSchema = Type.Object(
       description: "How a pod's interface is found: `auto` follows routes, neighbours and bridges.",
     }),
     serviceCidr: Type.String({
-      pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$',
+      minLength: 1,
       default: '10.96.0.0/16',
-      description: 'Range from which functions without a Service get their address.',
+      description: 'Range from which functions without a Service get their address, or one of each family with a comma between them.',
     }),
     reconcileIntervalMs: Type.Integer({
       minimum: 50,
