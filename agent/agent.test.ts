@@ -4,7 +4,7 @@ import { SfcError } from '../errors/index.js';
 import { parseAddress, parseCidr } from '../geneve/index.js';
 import { createMemoryStore, EMPTY_FLOW, FLOW_FLAG, type MapStore, PATH_FLAG, typedMaps } from '../maps/index.js';
 import { type Chain, EMPTY_WORLD, type Pod, SELECT_EVERYTHING, type Selector, type World } from '../policy/index.js';
-import { Agent } from './agent.js';
+import { Agent, type AgentOptions } from './agent.js';
 import { type Allocations, allocate, emptyState } from './allocation/index.js';
 import type { Discovery, Location } from './discovery/index.js';
 import { GuardKeeper } from './guard/index.js';
@@ -140,7 +140,7 @@ function cluster(store: MapStore = createMemoryStore()) {
     },
   };
   let world: World = EMPTY_WORLD;
-  const start = (replaced: Partial<{ allocations: Allocations; sendIp: (packet: Uint8Array) => string }> = {}) => {
+  const start = (replaced: Partial<Pick<AgentOptions, 'allocations' | 'sendIp' | 'flowsPerEndpoint'>> = {}) => {
     const agent = new Agent({
       version: '0.0.0',
       node: 'node-one',
@@ -159,6 +159,7 @@ function cluster(store: MapStore = createMemoryStore()) {
       sendIp: () => '',
       nodeAddress: () => undefined,
       timeouts: { established: 21_600, halfOpen: 60, closed: 10, udp: 60 },
+      flowsPerEndpoint: 0,
       clock: { wall: () => new Date(0), monotonic: () => performance.now(), flows: () => Number(process.hrtime.bigint()) },
       ...replaced,
     });
@@ -370,6 +371,52 @@ describe('the agent', () => {
       flow,
     );
     await eventually(() => expect(maps.sfcaffinity.get(key)?.last_seen).toBe(77));
+  });
+
+  it('holds each pod to its share of the flow table: before its programs are there, and until it is gone', async () => {
+    const { start, tell, maps, datapath, logged } = cluster();
+    const limitAtStart: (number | undefined)[] = [];
+    const attach = datapath.attach.bind(datapath);
+    datapath.attach = (ifindex, ifname) => {
+      if (!datapath.interfaces.has(ifindex)) limitAtStart.push(maps.sfcquota.get({ ifindex })?.limit);
+      return attach(ifindex, ifname);
+    };
+    const agent = start({ flowsPerEndpoint: 2 });
+    tell(agent, walkthrough);
+    await eventually(() => expect(agent.status().ready).toBe(true));
+    expect(limitAtStart).toEqual([2, 2, 2]);
+    const zero = new Uint8Array(16);
+    for (const port_a of [1, 2]) {
+      const key = { ifindex: 7, family: 1, protocol: 6, visit: 0, address_a: zero, address_b: zero, port_a, port_b: 80 };
+      maps.sfcflow.set(key, {
+        ...EMPTY_FLOW,
+        role: 1,
+        endpoint: agent.endpoints()[0]?.id ?? 0,
+        last_seen: Number(process.hrtime.bigint()),
+      });
+    }
+    await eventually(() => expect(agent.status().flows).toMatchObject({ limit: 2, limited: [{ pod: 'vpn/vpn', flows: 2 }] }));
+    expect(maps.sfcquota.get({ ifindex: 7 })).toMatchObject({ limit: 2, flows: 2 });
+    expect(agent.endpoints().map(({ flows, flowLimit }) => [flows, flowLimit])).toEqual([
+      [2, 2],
+      [0, 2],
+      [0, 2],
+    ]);
+    await eventually(() =>
+      expect(logged.filter((text) => text.includes('limit'))).toEqual([
+        'vpn/vpn has reached its limit of 2 flows: new ones are refused (flow-limit)',
+      ]),
+    );
+    tell(agent, { ...walkthrough, pods: walkthrough.pods.slice(1) });
+    await eventually(() => expect([...maps.sfcquota.entries()].map(([{ ifindex }]) => ifindex).sort()).toEqual([8, 9]));
+  });
+
+  it('lets no pod have more flows than the table holds', async () => {
+    const { start, tell, maps } = cluster(createMemoryStore({ sfcflow: 64 }));
+    const agent = start({ flowsPerEndpoint: 1000 });
+    tell(agent, walkthrough);
+    await eventually(() => expect(maps.sfcquota.get({ ifindex: 7 })?.limit).toBe(64));
+    expect(agent.status().flows.limit).toBe(64);
   });
 
   it('waits for a pod without an interface, says so, and goes on by itself when there is one', async () => {

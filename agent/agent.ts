@@ -17,7 +17,7 @@ import { Attachments } from './attachments.js';
 import { chainViews, endpointViews, probesView, selectorViews, serviceViews } from './chain-views.js';
 import type { Discovery, Survey } from './discovery/index.js';
 import { comingAndGoing, knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
-import { FlowCollector, type FlowTimeouts } from './flows/index.js';
+import { FLOW_PAUSE_MS, FlowCollector, type FlowTimeouts, Quotas, type WalkVisitor } from './flows/index.js';
 import { type GuardKeeper, type HostFacts, missingOf } from './guard/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
 import type { Log } from './log.js';
@@ -68,6 +68,8 @@ export interface AgentOptions {
   readonly reader: ManifestReader;
   readonly log: Log;
   readonly timeouts: FlowTimeouts;
+  /** Flows of one pod; 0: no limit. */
+  readonly flowsPerEndpoint: number;
   /** For probes: sends an IP packet, headers included; the name of an errno where it could not, else empty. */
   readonly sendIp: (packet: Uint8Array, destination: Address) => string;
   /** An address of the node itself. */
@@ -84,6 +86,7 @@ export class Agent implements AgentView {
   readonly #rounds: Rounds;
   readonly #interval: NodeJS.Timeout;
   readonly #collector: FlowCollector;
+  readonly #quotas: Quotas;
   readonly #prober: Prober;
   readonly #startedAt: string;
   readonly #said: RoundLog;
@@ -126,11 +129,19 @@ export class Agent implements AgentView {
       log: options.log,
       onChange: () => this.#rounds.wish('probes'),
     });
+    const flows = options.datapath.store.raw('sfcflow');
+    const limit = Math.min(options.flowsPerEndpoint, flows.capacity);
+    this.#quotas = new Quotas({ map: this.#maps.sfcquota, limit, now: options.clock.flows });
     this.#collector = new FlowCollector({
-      flows: options.datapath.store.raw('sfcflow'),
+      flows,
       timeouts: options.timeouts,
       now: options.clock.flows,
-      onTrouble: (trouble) => this.#said.flows(trouble),
+      onTrouble: (trouble) => {
+        this.#said.flows(trouble);
+        this.#said.limits(this.#limited(), limit);
+      },
+      visitors: () => [this.#quotas.begin(), ...this.#seeClients()],
+      pauseMs: () => Math.min(FLOW_PAUSE_MS, clientsPeriodMs(this.#reconciler.observed) ?? FLOW_PAUSE_MS),
     });
   }
 
@@ -172,7 +183,6 @@ export class Agent implements AgentView {
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
     const { clock, log } = this.#options;
     const start = clock.monotonic();
-    this.#seeClients(start);
     this.#readContent();
     const world = this.#world;
     if (world === undefined) return undefined;
@@ -203,21 +213,32 @@ export class Agent implements AgentView {
   }
 
   /** Session affinity: clients are seen in the flows that they have open. */
-  #seeClients(now: number): void {
+  #seeClients(): WalkVisitor[] {
     const { observed } = this.#reconciler;
+    const { clock } = this.#options;
     const period = clientsPeriodMs(observed);
-    if (period === undefined || now < this.#clientsAt) return;
-    try {
-      const seen = new ClientsSeen(observed);
-      for (const [key, flow] of this.#maps.sfcflow.entries()) seen.see(key, flow);
-      seen.write(this.#maps);
-      this.#said.clients();
-    } catch (error) {
-      this.#said.clients(error);
-    }
-    // However many flows there are, a twentieth of the time at most goes into it.
-    const after = this.#options.clock.monotonic();
-    this.#clientsAt = after + Math.max(period, (after - now) * 20);
+    const start = clock.monotonic();
+    if (period === undefined || start < this.#clientsAt) return [];
+    const seen = new ClientsSeen(observed);
+    const end = () => {
+      try {
+        seen.write(this.#maps);
+        this.#said.clients();
+      } catch (error) {
+        this.#said.clients(error);
+      }
+      // However many flows there are, a twentieth of the time at most goes into it.
+      const after = clock.monotonic();
+      this.#clientsAt = after + Math.max(period, (after - start) * 20);
+    };
+    return [{ see: (key, value) => seen.see(key, value), end }];
+  }
+
+  /** Pods that have as many flows as they may have. */
+  #limited(): StatusView['flows']['limited'] {
+    const { full } = this.#quotas;
+    const endpoints = full.size === 0 ? [] : (this.#state?.endpoints ?? []);
+    return endpoints.flatMap(({ pod, ifindex }) => (full.has(ifindex) ? [{ pod, flows: this.#quotas.flowsOf(ifindex) }] : []));
   }
 
   #readContent(): void {
@@ -270,6 +291,8 @@ export class Agent implements AgentView {
     const result = this.#reconciler.reconcile(target);
     if (result.changes > 0) datapath.policyChanged();
     const { observed } = this.#reconciler;
+    // Before anything of a new pod passes.
+    this.#quotas.follow(observed.endpoints.keys());
     const selecting = this.#selecting();
     await guard.beginning(
       found.filter(({ ifindex }) => observed.endpoints.has(ifindex)).map((one) => ({ ...one, selected: selecting.has(one.ifindex) })),
@@ -347,7 +370,7 @@ export class Agent implements AgentView {
       },
       sizes: this.#sizes.current,
       outages: this.#outages.current,
-      flows: this.#collector.collected,
+      flows: { ...this.#collector.collected, limit: this.#quotas.limit, limited: this.#limited() },
       probes: probesView(this.#prober.probed(), this.#prober.counts),
       guard: this.#options.guard.view(),
       maps: this.maps(counters.length),
@@ -379,7 +402,7 @@ export class Agent implements AgentView {
 
   endpoints(): readonly EndpointView[] {
     if (this.#state === undefined) return [];
-    return endpointViews(this.#state, this.#attachments.methods());
+    return endpointViews(this.#state, this.#attachments.methods(), this.#quotas);
   }
 
   services(): readonly ServiceView[] {

@@ -19,6 +19,7 @@ import {
   selectedPods,
   serviceIndex,
 } from '../policy/index.js';
+import type { Quotas } from './flows/index.js';
 import { serviceKey } from './intent.js';
 import { lackOf } from './outages.js';
 import { aimKey, failure, type ProbeCounts, type Probed } from './probes/index.js';
@@ -232,8 +233,15 @@ export function selectorViews(state: RoundState, observed: Observed, node: strin
   });
 }
 
-/** @param methods how each interface is attached, by ifindex */
-export function endpointViews(state: RoundState, methods: ReadonlyMap<number, string>): EndpointView[] {
+/**
+ * @param methods how each interface is attached, by ifindex
+ * @param quotas flows of each interface, and the limit
+ */
+export function endpointViews(
+  state: RoundState,
+  methods: ReadonlyMap<number, string>,
+  quotas: Pick<Quotas, 'flowsOf' | 'limit'>,
+): EndpointView[] {
   return state.endpoints.map(({ id, pod, addresses, ifname, ifindex, mtu, problem }) => {
     const refusal = state.result.refusals.find(({ what, name }) => what === 'endpoint' && name === String(ifindex));
     return {
@@ -244,6 +252,8 @@ export function endpointViews(state: RoundState, methods: ReadonlyMap<number, st
       ifindex,
       mtu,
       attached: methods.get(ifindex) ?? '',
+      flows: quotas.flowsOf(ifindex),
+      flowLimit: quotas.limit,
       problem: problem || (state.attachErrors.get(ifindex) ?? refusal?.message ?? ''),
     };
   });

@@ -1,10 +1,11 @@
 /** What the manifests ask of the allocator, and its answer as policy asks for it. Pure. */
 
-import { parseAddress } from '../geneve/index.js';
+import { type AddressFamily, parseAddress } from '../geneve/index.js';
 import {
   type Chain,
   type CompileInput,
   chainUid,
+  functionPods,
   type Problem,
   type ServiceFunction,
   type Spi,
@@ -18,13 +19,19 @@ export function serviceKey(chain: Chain, serviceFunction: ServiceFunction): stri
   return `${serviceFunction.namespace}/${serviceName(serviceFunction.name, chainUid(chain))}`;
 }
 
+/** The family that the primary addresses of a function's pods are all of. */
+function familyOf(world: World, serviceFunction: ServiceFunction): AddressFamily | undefined {
+  const families = new Set(functionPods(world, serviceFunction).flatMap(({ addresses: [primary] }) => primary?.family ?? []));
+  return families.size === 1 ? [...families][0] : undefined;
+}
+
 export function allocationRequest(world: World): AllocationRequest {
   const services = new Map(world.services.map((service) => [`${service.namespace}/${service.name}`, service.clusterIP?.text]));
-  const keys = [...new Set(world.chains.flatMap((chain) => chain.serviceFunctions.map((one) => serviceKey(chain, one))))];
+  const functions = new Map(world.chains.flatMap((chain) => chain.serviceFunctions.map((one) => [serviceKey(chain, one), one] as const)));
   return {
     chains: world.chains.map(({ name, servicePathId }) => ({ name, given: servicePathId })),
-    services: keys.map((key) => ({ key, given: services.get(key) })),
-    reserved: [...services].flatMap(([key, address]) => (address === undefined || keys.includes(key) ? [] : [address])),
+    services: [...functions].map(([key, one]) => ({ key, given: services.get(key), family: familyOf(world, one) })),
+    reserved: [...services].flatMap(([key, address]) => (address === undefined || functions.has(key) ? [] : [address])),
   };
 }
 

@@ -72,6 +72,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     allocations: fileAllocations(settings.allocations, settings.serviceCidr),
     reader: manifestReader(),
     timeouts: settings.timeouts,
+    flowsPerEndpoint: settings.limits.flowsPerEndpoint,
     sendIp: (packet, destination) => rawIp.send(packet, destination),
     nodeAddress,
     log,

@@ -18,6 +18,7 @@ export class RoundLog {
   readonly #endpoints = new Standing();
   readonly #flows = new Standing();
   readonly #clients = new Standing();
+  readonly #limits = new Standing();
 
   constructor(log: Log) {
     this.#log = log;
@@ -42,6 +43,14 @@ export class RoundLog {
   /** @param trouble empty: the idle flows were looked for */
   flows(trouble: string): void {
     this.#flows.tell(trouble === '' ? [] : [trouble], (message) => this.#log.error({}, `looking for idle flows: ${message}`));
+  }
+
+  /** @param limited pods that have as many flows as they may have */
+  limits(limited: readonly { readonly pod: string }[], limit: number): void {
+    this.#limits.tell(
+      limited.map(({ pod }) => pod),
+      (pod) => this.#log.warn({ pod, limit }, `${pod} has reached its limit of ${limit} flows: new ones are refused (flow-limit)`),
+    );
   }
 
   /** @param error undefined: the clients were seen */

@@ -125,6 +125,10 @@ export interface EndpointView {
   readonly ifindex: number;
   readonly mtu: number;
   readonly attached: string;
+  /** Flows that began here, at the last count. */
+  readonly flows: number;
+  /** How many it may have; 0: as many as there are. */
+  readonly flowLimit: number;
   readonly problem: string;
 }
 
@@ -208,6 +212,10 @@ export interface StatusView {
     readonly walked: number;
     /** Idle flows forgotten since the agent's start. */
     readonly expired: number;
+    /** Flows of one pod; 0: no limit. */
+    readonly limit: number;
+    /** Pods that have reached it. */
+    readonly limited: readonly { readonly pod: string; readonly flows: number }[];
   };
   readonly probes: {
     /** Instances that this node asks. */

@@ -251,7 +251,7 @@ const STATUS: StatusView = {
       message: '1 pod matches, none is ready: packets that need one go on unsteered',
     },
   ],
-  flows: { walked: 40, expired: 7 },
+  flows: { walked: 40, expired: 7, limit: 65_536, limited: [] },
   probes: { instances: 0, failing: [], sent: 0, unanswered: 0 },
   guard: {
     state: 'on',
@@ -292,6 +292,8 @@ export function fakeView(other: Partial<AgentView> = {}): AgentView {
         ifindex: 12,
         mtu: 1450,
         attached: 'tcx',
+        flows: 12,
+        flowLimit: 65_536,
         problem: '',
       },
       {
@@ -302,6 +304,8 @@ export function fakeView(other: Partial<AgentView> = {}): AgentView {
         ifindex: 0,
         mtu: 0,
         attached: '',
+        flows: 0,
+        flowLimit: 65_536,
         problem: 'no route to 10.244.1.9',
       },
     ],

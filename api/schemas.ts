@@ -150,6 +150,8 @@ export const endpointSchema = named<EndpointView>('Endpoint')({
   ifindex: count('0 while the interface is not found'),
   mtu: count('bytes'),
   attached: text('how the programs are attached; empty: they are not'),
+  flows: count('flows that began here, at the last count'),
+  flowLimit: count('how many it may have; 0: as many as there are'),
   problem: Type.String(),
 });
 
@@ -241,6 +243,10 @@ export const statusSchema = named<StatusView>('Status')({
   flows: Type.Object({
     walked: count('entries of sfcflow that were looked through last'),
     expired: count("idle flows forgotten since the agent's start"),
+    limit: count('flows of one pod; 0: no limit'),
+    limited: Type.Array(Type.Object({ pod: Type.String(), flows: count('at the last count') }, { additionalProperties: false }), {
+      description: 'pods that have reached it',
+    }),
   }),
   probes: Type.Object({
     instances: count('instances that this node asks'),

@@ -8,6 +8,8 @@ import { tableLines } from './table.js';
 
 type ConflictView = ReturnType<AgentView['conflicts']>[number];
 
+const isFull = ({ flows, flowLimit }: EndpointView) => flowLimit !== 0 && flows >= flowLimit;
+
 const endpoints: Kind<EndpointView> = {
   singular: 'endpoint',
   plural: 'endpoints',
@@ -27,10 +29,12 @@ const endpoints: Kind<EndpointView> = {
         { title: 'IFINDEX', value: ({ ifindex }) => (ifindex === 0 ? '' : String(ifindex)) },
         { title: 'MTU', value: ({ mtu }) => (mtu === 0 ? '' : String(mtu)) },
         { title: 'ATTACHED', value: ({ attached }) => attached },
+        { title: 'FLOWS', value: ({ id, flows }) => (id === 0 ? '' : String(flows)) },
+        { title: 'LIMIT', value: ({ id, flowLimit }) => (id === 0 || flowLimit === 0 ? '' : String(flowLimit)) },
         { title: 'PROBLEM', value: ({ problem }) => problem },
       ],
       items,
-      (line, { problem }) => (problem === '' ? line : paint.bad(line)),
+      (line, item) => (item.problem === '' && !isFull(item) ? line : paint.bad(line)),
     ),
   details: () => [],
 };

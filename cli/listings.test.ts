@@ -224,6 +224,13 @@ describe('status', () => {
     expect(out).toContain('no packet has been counted yet');
   });
 
+  it('names the pods that have as many flows as they may have', async () => {
+    const status = fakeView().status();
+    await serve({ status: () => ({ ...status, flows: { ...status.flows, limited: [{ pod: 'vpn/gateway', flows: 65_536 }] } }) });
+    const out = await printed('status', { isTTY: true });
+    expect(out).toContain('\n           \u001b[31mvpn/gateway has reached its limit of 65536 flows: new ones are refused (flow-limit)');
+  });
+
   it('names the instances that fail probes, where there are probes', async () => {
     const status = fakeView().status();
     const since = '2026-01-02T03:04:05.000Z';
@@ -262,7 +269,7 @@ describe('get', () => {
       [
         'endpoint',
         'endpoints',
-        /^ENDPOINT .*\n3783 +vpn\/gateway .*\n- +vpn\/lost +10\.244\.1\.9 +- +- +- +- +no route to 10\.244\.1\.9\n$/,
+        /^ENDPOINT .*\n3783 +vpn\/gateway .* tcx +12 +65536 +-\n- +vpn\/lost +10\.244\.1\.9 +- +- +- +- +- +- +no route to 10\.244\.1\.9\n$/,
       ],
       ['service', 'services', /^NAMESPACE .*\nsecurity +firewall-fw +10\.4\.10\.124 +7081\/UDP +firewall\n$/],
       ['problem', 'problems', /^\/etc\/sfc\/selectors\.yaml:14: warning: TrafficSelector\/firewall-to-proxy spec\.subject/],

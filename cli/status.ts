@@ -79,6 +79,8 @@ export function* statusLines(status: StatusView, now: number, paint: Paint): Gen
     ].join(', '),
   );
   yield line('flows', `${plural(status.flows.expired, 'idle flow')} forgotten since the start`);
+  for (const { pod } of status.flows.limited)
+    yield line('', paint.bad(printable(`${pod} has reached its limit of ${status.flows.limit} flows: new ones are refused (flow-limit)`)));
   for (const { chain, serviceFunction, path, since: begun, message } of status.outages)
     yield line('instances', paint.bad(`${printable(`${serviceFunction} at ${path} of chain ${chain}: ${message}`)}, for ${since(begun)}`));
   for (const { message, hint } of status.sizes) {

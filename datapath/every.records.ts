@@ -9,6 +9,7 @@ import { familyRecords } from './families.records.js';
 import { fragmentRecords } from './fragments.records.js';
 import { icmpRecords } from './icmp.records.js';
 import { ingressRecords } from './ingress.records.js';
+import { outageRecords } from './outages.records.js';
 import { probeRecords } from './probes.records.js';
 import { replyRecords } from './reply.records.js';
 import { resetRecords } from './reset.records.js';
@@ -28,6 +29,7 @@ const RECORDS: Readonly<Record<string, (open: () => Stage) => void>> = {
   reset: resetRecords,
   visits: visitRecords,
   chains: chainRecords,
+  outages: outageRecords,
   families: familyRecords,
   fragments: fragmentRecords,
   icmp: icmpRecords,

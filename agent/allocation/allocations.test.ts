@@ -84,6 +84,59 @@ describe('service addresses', () => {
     expect(addresses(second)).toEqual({ 'a/a': '10.96.0.3' });
   });
 
+  describe('of two families', () => {
+    const DUAL = '10.96.0.0/16,fd00:96::/112';
+    const mixed = services([{ key: 'a/a' }, { key: 'b/b', family: 2 }, { key: 'c/c', family: 1 }, { key: 'd/d', family: 2 }]);
+
+    it('are of the family of the function’s pods, of the first range where they do not tell', () => {
+      const expected = { 'a/a': '10.96.0.2', 'b/b': 'fd00:96::2', 'c/c': '10.96.0.3', 'd/d': 'fd00:96::3' };
+      expect(addresses(allocate(emptyState(), mixed, DUAL))).toEqual(expected);
+      const other = allocate(emptyState(), mixed, 'fd00:96::/112,10.96.0.0/16');
+      expect(addresses(other)).toEqual({ 'a/a': 'fd00:96::2', 'b/b': 'fd00:96::3', 'c/c': '10.96.0.2', 'd/d': 'fd00:96::4' });
+    });
+
+    it('are of the one range that there is, whatever the pods are', () => {
+      const expected = { 'a/a': 'fd00:96::2', 'b/b': 'fd00:96::3', 'c/c': 'fd00:96::4', 'd/d': 'fd00:96::5' };
+      expect(addresses(allocate(emptyState(), mixed, 'fd00:96::/112'))).toEqual(expected);
+    });
+
+    it('stay when a range is added, and when the pods change their family; those of a range that is taken away move', () => {
+      const list = [{ key: 'a/a', family: 2 as const }, { key: 'b/b' }];
+      const first = allocate(emptyState(), services(list), CIDR);
+      expect(first.next).not.toHaveProperty('nextServiceOffset6');
+      const both = allocate(first.next, services([...list, { key: 'c/c', family: 2 }]), DUAL);
+      expect(addresses(both)).toEqual({ 'a/a': '10.96.0.2', 'b/b': '10.96.0.3', 'c/c': 'fd00:96::2' });
+      expect(addresses(allocate(both.next, services([{ key: 'c/c', family: 1 }]), DUAL))).toEqual({ 'c/c': 'fd00:96::2' });
+      const single = allocate(both.next, services([...list, { key: 'c/c', family: 2 }]), CIDR);
+      expect(addresses(single)).toEqual({ 'a/a': '10.96.0.2', 'b/b': '10.96.0.3', 'c/c': '10.96.0.4' });
+    });
+
+    it('wrap around in a small range, and are taken from the beginning of a large one', () => {
+      const list = Array.from({ length: 5 }, (_, index) => ({ key: `n/${index}` }));
+      expect(addresses(allocate(emptyState(), services(list), 'fd00:96::8/125'))).toMatchObject({
+        'n/0': 'fd00:96::a',
+        'n/4': 'fd00:96::e',
+      });
+      const used = { ...emptyState(), nextServiceOffset6: 7 };
+      expect(addresses(allocate(used, services(list.slice(0, 1)), 'fd00:96::8/125'))).toEqual({ 'n/0': 'fd00:96::a' });
+      expect(() => allocate(emptyState(), services([...list, { key: 'n/5' }]), 'fd00:96::8/125')).toThrow(
+        'no address is left in serviceCidr fd00:96::8/125',
+      );
+      expect(addresses(allocate(emptyState(), services(list.slice(0, 1)), 'fd00:96::/48'))).toEqual({ 'n/0': 'fd00:96::2' });
+    });
+  });
+
+  it.each([
+    ['10.0.0.0/40', 'serviceCidr 10.0.0.0/40 is neither an IPv4 range of /1 to /29 nor an IPv6 range of /1 to /125'],
+    ['fd00::/126', 'serviceCidr fd00::/126 is neither'],
+    ['10.96.0.0/16,', 'serviceCidr 10.96.0.0/16,: "" is neither'],
+    ['10.96.0.0/16, fd00::/112', '" fd00::/112" is neither'],
+    ['10.96.0.0/16,10.97.0.0/16', 'has two ranges of IPv4, and may have one of each family'],
+    ['10.96.0.0/16,fd00::/112,10.97.0.0/16', 'has 3 ranges, and may have one of each family'],
+  ])('are not given out of %j', (cidr, why) => {
+    expect(() => allocate(emptyState(), services([]), cidr)).toThrow(why);
+  });
+
   it('are refused when the range is full', () => {
     const list = Array.from({ length: 6 }, (_, index) => ({ key: `n/${index}` }));
     expect(() => allocate(emptyState(), services(list), '10.96.0.0/29')).toThrow('no address is left');
@@ -114,6 +167,14 @@ describe('the allocations file', () => {
     writeFileSync(file, text);
     await expect(fileAllocations(file, CIDR).allocate(chains('a'))).rejects.toMatchObject({ code: 'ALLOCATION_STATE' });
     expect(readFileSync(file, 'utf8')).toBe(text);
+  });
+
+  it('keeps addresses of both families', async () => {
+    const file = join(directory, 'allocations.json');
+    const request: AllocationRequest = { chains: [], services: [{ key: 'a/a' }, { key: 'b/b', family: 2 }], reserved: [] };
+    const first = await fileAllocations(file, `${CIDR},fd00:96::/112`).allocate(request);
+    expect([...first.serviceAddresses.values()]).toEqual(['10.96.0.2', 'fd00:96::2']);
+    expect(await fileAllocations(file, `${CIDR},fd00:96::/112`).allocate(request)).toEqual(first);
   });
 
   it('takes over the lock of a process that died', async () => {

@@ -1,3 +1,4 @@
 export * from './allocations.js';
 export * from './lock-file.js';
+export { parseServiceCidr } from './ranges.js';
 export * from './state.js';

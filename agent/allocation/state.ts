@@ -8,7 +8,9 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Ajv } from 'ajv';
 import { SfcError } from '../../errors/index.js';
+import { type AddressFamily, parseAddress } from '../../geneve/index.js';
 import { PROBE } from '../../maps/index.js';
+import { addressAt, isIn, parseServiceCidr, type ServiceRange } from './ranges.js';
 
 /** Last servicePathId that is given out by itself; a manifest may name any up to 16777214, one below that of probes. */
 export const LAST_SERVICE_PATH_ID = 1_048_575;
@@ -31,16 +33,20 @@ const stateSchema = Type.Object(
     ),
     deletions: Type.Integer({ minimum: 0 }),
     /** Address by `namespace/name` of the function's Service. */
-    services: Type.Record(Type.String(), Type.String({ pattern: '^\\d{1,3}(\\.\\d{1,3}){3}$' })),
-    /** Offset in the range after the address given out last. */
+    services: Type.Record(Type.String(), Type.String({ format: 'address' })),
+    /** Offset in the IPv4 range after the address given out last. */
     nextServiceOffset: Type.Integer({ minimum: 2 }),
+    /** The same of the IPv6 range; not there where none has been given out of one. */
+    nextServiceOffset6: Type.Optional(Type.Integer({ minimum: 2 })),
   },
   { additionalProperties: false },
 );
 
 export type AllocationState = Static<typeof stateSchema>;
 
-const validate = new Ajv({ allErrors: true }).compile<AllocationState>(stateSchema);
+const validate = new Ajv({ allErrors: true })
+  .addFormat('address', (text) => parseAddress(text)?.text === text)
+  .compile<AllocationState>(stateSchema);
 
 export interface AllocationRequest {
   readonly chains: readonly {
@@ -53,6 +59,8 @@ export interface AllocationRequest {
     readonly key: string;
     /** `clusterIP` of a Service of that name in the manifests. */
     readonly given?: string | undefined;
+    /** What its pods' addresses are; undefined where there are none, or of both. */
+    readonly family?: AddressFamily | undefined;
   }[];
   /** Addresses of other Services in the manifests: never given out. */
   readonly reserved: readonly string[];
@@ -80,30 +88,6 @@ export function parseState(text: string, file: string): AllocationState {
   throw new SfcError('ALLOCATION_STATE', `${file}: ${problems.join('; ')}`);
 }
 
-const toNumber = (address: string) => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-const toText = (value: number) => [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
-
-interface Range {
-  readonly base: number;
-  readonly size: number;
-}
-
-/** @throws SfcError CONFIG_INVALID when it is no range with room for a service */
-export function parseServiceCidr(cidr: string): Range {
-  const [address = '', length = ''] = cidr.split('/');
-  const parts = address.split('.');
-  const prefix = Number(length);
-  if (
-    parts.length !== 4 ||
-    parts.some((part) => !/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) ||
-    !(prefix >= 1 && prefix <= 29)
-  ) {
-    throw new SfcError('CONFIG_INVALID', `serviceCidr ${cidr} is not an IPv4 range of /1 to /29`);
-  }
-  const size = 2 ** (32 - prefix);
-  return { base: Math.floor(toNumber(address) / size) * size, size };
-}
-
 function allocatePathId(state: AllocationState, taken: Set<number>): number {
   for (; state.nextServicePathId <= LAST_SERVICE_PATH_ID; state.nextServicePathId++) {
     if (!taken.has(state.nextServicePathId)) return state.nextServicePathId++;
@@ -123,15 +107,20 @@ function allocatePathId(state: AllocationState, taken: Set<number>): number {
   return id;
 }
 
-function allocateAddress(state: AllocationState, range: Range, taken: Set<string>): string {
+const OFFSET = { 1: 'nextServiceOffset', 2: 'nextServiceOffset6' } as const;
+
+function allocateAddress(state: AllocationState, range: ServiceRange, taken: Set<string>): string {
+  const next = OFFSET[range.family];
   // The network, its first address (by custom the cluster's own API) and the broadcast are left out.
   const usable = range.size - 3;
   for (let tries = 0; tries < usable; tries++) {
-    if (state.nextServiceOffset > range.size - 2) state.nextServiceOffset = 2;
-    const address = toText(range.base + state.nextServiceOffset++);
+    const last = state[next] ?? 2;
+    const offset = last > range.size - 2 ? 2 : last;
+    state[next] = offset + 1;
+    const address = addressAt(range, offset);
     if (!taken.has(address)) return address;
   }
-  throw new SfcError('ALLOCATION_EXHAUSTED', `no address is left in serviceCidr for a service (${usable} in all)`);
+  throw new SfcError('ALLOCATION_EXHAUSTED', `no address is left in serviceCidr ${range.text} for a service (${usable} in all)`);
 }
 
 /**
@@ -144,7 +133,7 @@ export function allocate(
   request: AllocationRequest,
   serviceCidr: string,
 ): { allocation: Allocation; next: AllocationState } {
-  const range = parseServiceCidr(serviceCidr);
+  const ranges = parseServiceCidr(serviceCidr);
   const next = structuredClone(state);
   const byName =
     <T>(key: (item: T) => string) =>
@@ -175,17 +164,18 @@ export function allocate(
   }
 
   const serviceAddresses = new Map<string, string>();
-  const inRange = (address: string) => toNumber(address) >= range.base && toNumber(address) < range.base + range.size;
+  const inRange = (address: string) => ranges.some((range) => isIn(range, address));
+  const rangeFor = (family: AddressFamily | undefined) => ranges.find((range) => range.family === family) ?? (ranges[0] as ServiceRange);
   const services = [...request.services].sort(byName((service) => service.key));
   const givenTo = new Map<string, string>();
   for (const service of services) if (service.given !== undefined) givenTo.set(service.given, service.key);
   const takenAddresses = new Set([...request.reserved, ...givenTo.keys(), ...Object.values(next.services)]);
   for (const service of services) {
     const known = next.services[service.key];
-    // A remembered address gives way when the range moved or a manifest's Service took it.
+    // A remembered address gives way when the range moved (not when its function's pods changed their family) or a manifest's Service took it.
     const keeps =
       known !== undefined && inRange(known) && !request.reserved.includes(known) && (givenTo.get(known) ?? service.key) === service.key;
-    const address = service.given ?? (keeps ? known : allocateAddress(next, range, takenAddresses));
+    const address = service.given ?? (keeps ? known : allocateAddress(next, rangeFor(service.family), takenAddresses));
     takenAddresses.add(address);
     // A manifest's own address needs no remembering; it is there to read again.
     if (service.given === undefined) next.services[service.key] = address;

@@ -53,6 +53,15 @@ describe('settings', () => {
     expect(error.message).toContain('sfcd.yaml line 4: unknown setting maps.sfcselct; did you mean maps.sfcselect?');
   });
 
+  it('take one range of service addresses, or one of each family', () => {
+    const cidr = (serviceCidr: string) => resolve({ flags: { manifests: '/m', serviceCidr } });
+    expect(cidr('fd00:96::/112,10.96.0.0/16').serviceCidr).toBe('fd00:96::/112,10.96.0.0/16');
+    expect(refusal(() => cidr('fd00::/112,fd01::/112')).message).toBe(
+      '--service-cidr: serviceCidr fd00::/112,fd01::/112 has two ranges of IPv6, and may have one of each family',
+    );
+    expect(refusal(() => cidr('ten')).message).toContain('--service-cidr: serviceCidr ten is neither');
+  });
+
   it('report every wrong value at once, with where it was given', () => {
     const error = refusal(() =>
       resolve({ flags: { manifests: '/m', port: '70000' }, environment: { SFC_RESET_PINS: 'yes', SFC_LOG_LEVEL: 'loud' } }),

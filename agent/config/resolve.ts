@@ -4,6 +4,7 @@ import { Ajv } from 'ajv';
 import { LineCounter, parseDocument } from 'yaml';
 import { SfcError } from '../../errors/index.js';
 import { nearestName } from '../../policy/index.js';
+import { parseServiceCidr } from '../allocation/index.js';
 
 import { DERIVED_DEFAULTS, type HostFacts, SETTINGS, type SettingDescription, type Settings, settingsSchema } from './settings.js';
 
@@ -121,6 +122,12 @@ export function resolveSettings(sources: SettingSources): Settings {
       const expected = setting.choices.length > 0 ? `must be one of ${setting.choices.join(', ')}` : (error.message ?? 'is wrong');
       problems.push(`${where.get(name) ?? 'default'}: ${name} ${expected}, not ${JSON.stringify(settled.get(name))}`);
     }
+  }
+  try {
+    parseServiceCidr(String(settled.get('serviceCidr')));
+  } catch (error) {
+    if (!(error instanceof SfcError)) throw error;
+    problems.push(`${where.get('serviceCidr') ?? 'default'}: ${error.message}`);
   }
   const socket = settled.get('socket');
   // sun_path holds 107 bytes and the final zero (unix(7)).

@@ -63,9 +63,9 @@ export const settingsSchema = Type.Object(
       description: "How a pod's interface is found: `auto` follows routes, neighbours and bridges.",
     }),
     serviceCidr: Type.String({
-      pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$',
+      minLength: 1,
       default: '10.96.0.0/16',
-      description: 'Range from which functions without a Service get their address.',
+      description: 'Range from which functions without a Service get their address, or one of each family with a comma between them.',
     }),
     reconcileIntervalMs: Type.Integer({
       minimum: 50,
@@ -95,6 +95,17 @@ export const settingsSchema = Type.Object(
         udp: seconds(60, 'a flow of any other protocol'),
       },
       { additionalProperties: false, description: 'Flows that are idle for longer are forgotten.' },
+    ),
+    limits: Type.Object(
+      {
+        flowsPerEndpoint: Type.Integer({
+          minimum: 0,
+          maximum: 16_777_216,
+          default: 65_536,
+          description: 'Flows that one pod may have at once, never more than `maps.sfcflow`; 0: no limit.',
+        }),
+      },
+      { additionalProperties: false, description: 'What one pod may take of what all pods of the node share.' },
     ),
     resetPins: Type.Boolean({
       default: false,

@@ -14,12 +14,15 @@ import type { Settings } from '../config/index.js';
 import type { Log } from '../log.js';
 import { type Choice, chooseDatapath } from './choice.js';
 
+/** One entry an endpoint. */
+const capacitiesOf = ({ maps }: Settings) => ({ ...maps, sfcquota: maps.endpoint });
+
 function openKernel(settings: Settings, root: string, reset: boolean): Datapath {
   return openKernelDatapath({
     object: join(root, 'dist/datapath/kernel/sfc.bpf.o'),
     pinDirectory: settings.pinDir,
     port: settings.port,
-    capacities: settings.maps,
+    capacities: capacitiesOf(settings),
     reset,
     ...(settings.attach === 'auto' ? {} : { method: settings.attach }),
   });
@@ -35,7 +38,7 @@ function openUserspace(settings: Settings, root: string, log: Log): Datapath {
     module: join(root, 'dist/datapath/userspace/io/packet-thread.js'),
     port: settings.port,
     gso: settings.gso,
-    capacities: settings.maps,
+    capacities: capacitiesOf(settings),
     warn: (message) => log.warn({}, message),
     lost: (error) => {
       throw error; // to the handler of uncaught exceptions: an agent without its datapath has to be started anew

@@ -1,16 +1,18 @@
 /**
  * Forgets flows that were idle for too long. The datapath only stamps them: expiry costs no packet
- * anything. The whole table is walked again and again, a slice between two turns of the event loop.
+ * anything. The whole table is walked again and again, a slice between two turns of the event loop, for
+ * whoever else wants to know of every flow, too.
  */
 
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { HOST_ORDER, type RawMap } from '../../maps/index.js';
 import { ExpiryReader, type FlowTimeouts } from './expiry.js';
+import type { WalkVisitor } from './walk.js';
 
 /** Entries between two turns of the event loop: a few milliseconds. */
 const SLICE = 2048;
-/** Between two walks (ms): how late a flow of the shortest time-out is forgotten. */
-const PAUSE_MS = 2000;
+/** Between two walks (ms), where nobody says otherwise: how late a flow of the shortest time-out is forgotten. */
+export const FLOW_PAUSE_MS = 2000;
 
 export interface Collected {
   /** Entries of the last walk. */
@@ -27,7 +29,10 @@ export interface CollectorOptions {
   readonly now: () => number;
   /** A walk that failed, and empty when one has not. */
   readonly onTrouble: (message: string) => void;
-  readonly pauseMs?: number;
+  /** Called as each walk begins; told of every flow that stays. What it throws is trouble of that walk. */
+  readonly visitors?: () => readonly WalkVisitor[];
+  /** Between two walks. */
+  readonly pauseMs?: () => number;
 }
 
 export class FlowCollector {
@@ -55,7 +60,7 @@ export class FlowCollector {
   }
 
   async #run(): Promise<void> {
-    const { onTrouble, pauseMs = PAUSE_MS } = this.#options;
+    const { onTrouble, pauseMs } = this.#options;
     const { signal } = this.#ended;
     while (!signal.aborted) {
       try {
@@ -64,13 +69,14 @@ export class FlowCollector {
       } catch (error) {
         onTrouble(error instanceof Error ? error.message : String(error));
       }
-      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+      await sleep(pauseMs?.() ?? FLOW_PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
   /** Throws `MAP_IO`. */
   async #walk(signal: AbortSignal): Promise<void> {
-    const { flows, now } = this.#options;
+    const { flows, now, visitors } = this.#options;
+    const visiting = visitors?.() ?? [];
     let walked = 0;
     let expired: Uint8Array[] = [];
     const forget = () => {
@@ -80,6 +86,7 @@ export class FlowCollector {
     };
     for (const [key, value] of flows.entries()) {
       if (this.#reader.isExpired(key, value, now())) expired.push(key);
+      else for (const visitor of visiting) visitor.see(key, value);
       walked += 1;
       if (walked % SLICE !== 0) continue;
       forget();
@@ -87,6 +94,7 @@ export class FlowCollector {
       if (signal.aborted) return;
     }
     forget();
+    for (const visitor of visiting) visitor.end();
     this.#collected = { walked, expired: this.#collected.expired };
   }
 }

@@ -62,7 +62,7 @@ describe('the collector', () => {
       timeouts: TIMEOUTS,
       now,
       onTrouble: (text) => text !== '' && troubles.push(text),
-      pauseMs: 5,
+      pauseMs: () => 5,
     });
     running.push(collector);
     return collector;

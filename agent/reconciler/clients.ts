@@ -6,6 +6,9 @@
 
 import {
   FLOW_FLAG,
+  MAPS,
+  mapCodecs,
+  offsetsOf,
   PATH_FLAG,
   type SfcaffinityKey,
   type SfcaffinityValue,
@@ -15,12 +18,15 @@ import {
 } from '../../maps/index.js';
 import { addressText, hex, type Observed } from './model.js';
 
+const FLOW = offsetsOf(MAPS.sfcflow.value, 'flags', 'next_path');
+const CODECS = mapCodecs('sfcflow');
+
 /** Path, client and instance as one word. */
 function clientText(path: number, family: number, client: Uint8Array, backendFamily: number, backend: Uint8Array): string {
   return `${path} ${family}:${hex(client)} ${addressText({ family: backendFamily, address: backend })}`;
 }
 
-/** When clients were seen last, by the flows that it is shown. For one walk over sfcflow, which may be another's. */
+/** When clients were seen last, by the flows that it is shown. For one walk over sfcflow. */
 export class ClientsSeen {
   readonly #paths: ReadonlySet<number>;
   readonly #last = new Map<string, number>();
@@ -30,13 +36,15 @@ export class ClientsSeen {
     this.#paths = new Set(sticky.map(([path]) => path));
   }
 
-  /** False: no client is remembered anywhere, and no flow needs to be shown. */
-  get wanted(): boolean {
-    return this.#paths.size > 0;
+  /** An entry of `sfcflow` as bytes, made a record of only where it tells of a client. */
+  see(key: Uint8Array, value: Uint8Array): void {
+    if (((value[FLOW.flags] as number) & FLOW_FLAG.nextHop) === 0) return;
+    let path = 0;
+    for (let byte = 0; byte < 4; byte++) path = path * 256 + (value[FLOW.next_path + byte] as number);
+    if (this.#paths.has(path)) this.#see(CODECS.key.decode(key), CODECS.value.decode(value));
   }
 
-  see(key: SfcflowKey, flow: SfcflowValue): void {
-    if ((flow.flags & FLOW_FLAG.nextHop) === 0 || !this.#paths.has(flow.next_path)) return;
+  #see(key: SfcflowKey, flow: SfcflowValue): void {
     const client = (flow.flags & FLOW_FLAG.forwardAToB) !== 0 ? key.address_a : key.address_b;
     const text = clientText(flow.next_path, key.family, client, flow.next_family, flow.next_hop);
     if (flow.last_seen > (this.#last.get(text) ?? 0)) this.#last.set(text, flow.last_seen);

@@ -188,7 +188,10 @@ export class Pipeline {
         }
         if (role === FLOW_ROLE.source) return this.#unknown(flow, true);
         this.#afterFunction(source, flow);
-        if (this.#hop === HOP.drop || this.#hop === HOP.reject) return this.#notSteered();
+        const isBypassed = this.#reason === 'bypassed';
+        // The next packet asks again. Of one that is bypassed not even an old hop stays: its replies come past that as well.
+        if (isBypassed) flows.setFlags(flow, flows.flags(flow) & ~(FLOW_FLAG.nextHop | FLOW_FLAG.resolved));
+        if (this.#hop === HOP.drop || this.#hop === HOP.reject || isBypassed) return this.#notSteered();
         if (this.#hop === HOP.plain) flows.rememberPlain(flow, this.#path, generation);
         else if (!this.#remember(flow, source)) return this.#drop('no-address', DIRECTION.fromPod, packet.length);
       }

@@ -77,7 +77,10 @@ static __always_inline int leave_pod(struct __sk_buff *skb, struct packet *packe
 			if (flow->role == FLOW_ROLE_SOURCE)
 				return from_pod_unknown(skb, packet, &key, a_to_b, flow, flow);
 			decide_after_function(&decision, source, packet, flow);
-			if (decision.hop == HOP_DROP || decision.hop == HOP_REJECT)
+			/* The next packet asks again. Of one that is bypassed not even an old hop stays: its replies come past that as well. */
+			if (decision.reason == REASON_BYPASSED)
+				flow->flags &= ~(FLOW_FLAG_NEXT_HOP | FLOW_FLAG_RESOLVED);
+			if (decision.hop == HOP_DROP || decision.hop == HOP_REJECT || decision.reason == REASON_BYPASSED)
 				return not_steered(&decision, packet, DIRECTION_FROM_POD);
 			if (!remember(flow, &decision, source))
 				return drop(REASON_NO_ADDRESS, DIRECTION_FROM_POD, packet->length);
