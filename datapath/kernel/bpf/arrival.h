@@ -10,8 +10,8 @@
 #define AS_PLAIN 102 /* no verdict of tc */
 
 /*
- * Is the outer source one whose word counts? It has to be a peer; and a pod of this node where the packet came from that pod's
- * interface or from the node itself, any other where it came from none of the pods'.
+ * Is the outer source one whose word counts? It has to be a peer. A pod of this node it is where one of our programs has wrapped the
+ * packet here, or where it came from that pod's interface or from the node itself; any other where it came from no pod's.
  */
 static __always_inline enum reason distrusted(struct __sk_buff *skb, const struct envelope *envelope)
 {
@@ -23,6 +23,8 @@ static __always_inline enum reason distrusted(struct __sk_buff *skb, const struc
 	value = bpf_map_lookup_elem(&peer, &key);
 	if (!value || !(value->flags & PEER_FLAG_TRUSTED))
 		return REASON_NOT_A_PEER;
+	if (skb->mark == WRAPPED_MARK)
+		return 0;
 	if (value->ifindex ? from.ifindex && from.ifindex != value->ifindex : !!bpf_map_lookup_elem(&endpoint, &from))
 		return REASON_SPOOFED_HOP;
 	return 0;
@@ -109,6 +111,7 @@ static __noinline int relay(struct __sk_buff *skb, struct scratch *own, struct s
 	}
 	if (redirect_tunnel(skb, envelope, &own->tunnel))
 		return drop(REASON_ENCAP_FAILED, DIRECTION_TO_POD, outer->length);
+	skb->mark = WRAPPED_MARK;
 	count(REASON_REPLY_RELAYED, DIRECTION_TO_POD, outer->length);
 	return go_onward(skb, way, ROUTE_AT(flow, next), &own->fib);
 }

@@ -277,6 +277,8 @@ static __always_inline enum reason unwrap(struct __sk_buff *skb, const struct en
 	__u64 flags = inner->protocol == IPPROTO_UDP ? BPF_F_ADJ_ROOM_FIXED_GSO : 0;
 	__u8 ecn = ecn_leaving(envelope->tos & ECN_MASK, inner->tos & ECN_MASK);
 
+	if (skb->mark == WRAPPED_MARK) /* it is wrapped no more */
+		skb->mark = 0;
 	if (envelope->family != inner->family)
 		flags |= decapsulation_to(inner->family);
 	if (bpf_skb_adjust_room(skb, -(__s32)envelope->length, BPF_ADJ_ROOM_MAC, flags))

@@ -311,6 +311,7 @@ static __always_inline int steer(struct __sk_buff *skb, const struct packet *pac
 		count(REASON_ENCAP_FAILED, direction, packet->length);
 		return VERDICT_DROP;
 	}
+	skb->mark = WRAPPED_MARK;
 	count(reason, direction, packet->length);
 	return direction == DIRECTION_FROM_POD ? go(skb, way, route, &own->fib) : go_onward(skb, way, route, &own->fib);
 }

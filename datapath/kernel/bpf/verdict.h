@@ -21,6 +21,12 @@ enum { TELL_ICMP = 0x100, TELL_RESET, TELL_END };
 #define ONWARD_MARK 0x73666364
 
 /*
+ * Of a packet that a program of this node has wrapped: another pod's to_pod believes its outer source. Of none of the bits that others
+ * use: kube-proxy 0x4000 and 0x8000, Cilium 0x0f00, Calico 0xffff0000. It does not leave the network namespace, nor the node.
+ */
+#define WRAPPED_MARK 0x53
+
+/*
  * A packet that went onward from to_pod, or that answers a pod: its mark is gone, nothing of ours happens to it
  * again. No pod can set one: a packet that leaves a network namespace loses its mark.
  */
