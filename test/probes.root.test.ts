@@ -289,7 +289,7 @@ describe.each(['kernel', 'userspace'])('a function that hangs, on the %s datapat
     const names = ['firewall-1', 'firewall-2', 'firewall-3'];
     for (const name of names) await inNamespace(pod(name).namespace, ['nft', '-f', '-'], { stdin: drop });
     await expect.poll(async () => (await failing()).sort(), { timeout: 15_000 }).toEqual(names.map((name) => `firewall/${name}`));
-    expect(await cluster.sfc('node1', 'get', 'chain', 'firewall')).toContain('0 of 3 instances ready (3 fail probes)');
+    expect(await cluster.sfc('node1', 'get', 'chain', 'firewall')).toContain('3 pods match, 3 ready, all of which fail probes');
     const counted = async () => (await cluster.status('node1')).counters.find(({ reason }) => reason === 'no-backend')?.packets ?? 0;
     await expect.poll(counted, { timeout: 10_000 }).toBeGreaterThan(10);
     for (const name of names) await inNamespace(pod(name).namespace, ['nft', 'delete', 'table', 'ip', 'hung']);
