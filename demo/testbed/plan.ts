@@ -61,6 +61,8 @@ const conf = (settings: readonly string[]): string[] =>
     return ['all', 'default'].map((which) => `${family}/conf/${which}/${name}`);
   });
 const subnet = (address: string, family: Family): string => `${address}/${TERMS[family].subnetBits}`;
+/** Duplicate address detection is off, but what it does not look at is usable only a moment later; with `nodad`, at once. */
+const atOnce = (family: Family): string[] => (family === 6 ? ['nodad'] : []);
 const host = (address: string, family: Family): string => `${address}/${TERMS[family].bits}`;
 
 /**
@@ -111,7 +113,7 @@ function fabricLink(
   return [
     ip(name, 'link', 'add', 'eth0', 'mtu', mtu, 'type', 'veth', 'peer', 'name', port, 'mtu', mtu, 'netns', at),
     ip(at, 'link', 'set', port, 'master', bridge, 'up'),
-    ...addresses.map(({ family, address }) => ip(name, 'addr', 'add', subnet(address, family), 'dev', 'eth0')),
+    ...addresses.map(({ family, address }) => ip(name, 'addr', 'add', subnet(address, family), 'dev', 'eth0', ...atOnce(family))),
     ip(name, 'link', 'set', 'eth0', 'up'),
   ];
 }
@@ -137,7 +139,7 @@ function server(bed: Blueprint): Step[] {
       const to = (network: string, node: NodeBlueprint) =>
         ip(name, 'route', 'add', network, 'via', inFamily(node.addressing, family).address, 'src', address);
       return [
-        ip(name, 'addr', 'add', host(address, family), 'dev', 'lo'),
+        ip(name, 'addr', 'add', host(address, family), 'dev', 'lo', ...atOnce(family)),
         ...bed.nodes.map((node) => to(inFamily(node.addressing, family).podCidr, node)),
         ...(way === undefined ? [] : [to(inFamily(way.client.addressing, family).network, way.node)]),
       ];
@@ -156,7 +158,9 @@ function nodeSteps(bed: Blueprint, node: NodeBlueprint): Step[] {
     ...(node.attachment === 'bridged'
       ? [
           bridge(name, 'cni0', bed.mtu.fabric),
-          ...node.addressing.map(({ family, gateway }) => ip(name, 'addr', 'add', subnet(gateway, family), 'dev', 'cni0')),
+          ...node.addressing.map(({ family, gateway }) =>
+            ip(name, 'addr', 'add', subnet(gateway, family), 'dev', 'cni0', ...atOnce(family)),
+          ),
           ip(name, 'link', 'set', 'cni0', 'up'),
         ]
       : []),
@@ -191,7 +195,7 @@ function podSteps(bed: Blueprint, pod: PodBlueprint, node: NodeBlueprint): Step[
 /** One family of a pod on the node's bridge. */
 function bridged(pod: PodBlueprint, node: NodeBlueprint, family: Family, address: string): Step[] {
   return [
-    ip(pod.namespace, 'addr', 'add', subnet(address, family), 'dev', 'eth0'),
+    ip(pod.namespace, 'addr', 'add', subnet(address, family), 'dev', 'eth0', ...atOnce(family)),
     ip(pod.namespace, 'route', 'add', 'default', 'via', inFamily(node.addressing, family).gateway),
   ];
 }
@@ -200,9 +204,9 @@ function bridged(pod: PodBlueprint, node: NodeBlueprint, family: Family, address
 function routed({ namespace: name, hostInterface: link }: PodBlueprint, node: NodeBlueprint, family: Family, address: string): Step[] {
   const gateway = SCHEMES[family].routedGateway;
   return [
-    ip(node.namespace, 'addr', 'add', host(gateway, family), 'dev', link, 'scope', 'link'),
+    ip(node.namespace, 'addr', 'add', host(gateway, family), 'dev', link, 'scope', 'link', ...atOnce(family)),
     ip(node.namespace, 'route', 'add', host(address, family), 'dev', link, 'src', inFamily(node.addressing, family).address),
-    ip(name, 'addr', 'add', host(address, family), 'dev', 'eth0'),
+    ip(name, 'addr', 'add', host(address, family), 'dev', 'eth0', ...atOnce(family)),
     ip(name, 'route', 'add', gateway, 'dev', 'eth0', 'scope', 'link'),
     ip(name, 'route', 'add', 'default', 'via', gateway, 'dev', 'eth0'),
   ];
@@ -218,8 +222,8 @@ function clients(bed: Blueprint, client: ClientBlueprint): Step[] {
     ip(vpn, 'link', 'set', 'clients', 'up'),
     ip(name, 'link', 'set', 'eth0', 'up'),
     ...addressing.flatMap(({ family, gateway, addresses }) => [
-      ip(vpn, 'addr', 'add', subnet(gateway, family), 'dev', 'clients'),
-      ...addresses.map((address) => ip(name, 'addr', 'add', subnet(address, family), 'dev', 'eth0')),
+      ip(vpn, 'addr', 'add', subnet(gateway, family), 'dev', 'clients', ...atOnce(family)),
+      ...addresses.map((address) => ip(name, 'addr', 'add', subnet(address, family), 'dev', 'eth0', ...atOnce(family))),
       ip(name, 'route', 'add', 'default', 'via', gateway),
     ]),
   ];
