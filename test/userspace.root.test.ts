@@ -38,7 +38,7 @@ async function tracesOn(node: string): Promise<{ devices: string[]; clsact: stri
   for (const dev of clsact)
     for (const point of ['ingress', 'egress'])
       filters += (await inNamespace(namespace, ['tc', 'filter', 'show', 'dev', dev, point])).stdout.match(/mirred/g)?.length ?? 0;
-  return { devices: links.map(({ ifname }) => ifname).filter((name) => /^sfcr?\d+$/.test(name)), clsact, filters };
+  return { devices: links.map(({ ifname }) => ifname).filter((name) => /^sfc[rs]?\d+$/.test(name)), clsact, filters };
 }
 
 const nothing = { devices: [], clsact: [], filters: 0 };
@@ -87,9 +87,9 @@ describe('the userspace datapath', () => {
 
   it('catches pods that are selected or were reached by steered packets, and no others', async () => {
     const { devices } = await tracesOn('node1');
-    // sfc0, the vpn pod's two (selected), and proxy-1's (a function). firewall pods are elsewhere.
-    expect(devices).toHaveLength(4);
-    expect(devices).toContain('sfc0');
+    // sfc0, that of all pods' claims, the vpn pod's two (selected), and proxy-1's (a function). firewall pods are elsewhere.
+    expect(devices).toHaveLength(5);
+    expect(devices).toEqual(expect.arrayContaining(['sfc0', 'sfcs0']));
   });
 
   it('keeps its descriptors to itself: a child that outlived it would keep its devices', async () => {

@@ -215,6 +215,13 @@ export class Pipeline {
     return this.#isSteering() ? this.#steered() : this.#unwrapped();
   }
 
+  /** A packet of a pod whose packets do not come here otherwise: only that it may not claim to be steering traffic. */
+  fromStranger(view: DataView, start: number, length: number): number {
+    this.#take(0, view, start, length, DIRECTION.fromPod);
+    if (this.#packet.read(view, start, length) !== PARSED.ok || !this.#isSteering()) return VERDICT.pass;
+    return this.#drop('spoofed-encap', DIRECTION.fromPod, this.#packet.length);
+  }
+
   #take(ifindex: number, view: DataView, start: number, length: number, direction: number): void {
     this.start = start;
     this.length = length;

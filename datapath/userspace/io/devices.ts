@@ -6,6 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 export const NODE_DEVICE = 'sfc0';
 /** The device of what a pod sends. */
 export const senderOf = (ifindex: number): string => `sfc${ifindex}`;
+/** One device for all pods: what they send and the datapath has no other business with, but that may claim to be steering traffic. */
+export const CLAIMS_DEVICE = 'sfcs0';
 const RECEIVER = 'sfcr';
 /** The device of what a selected pod is about to receive. */
 export const receiverOf = (ifindex: number): string => `${RECEIVER}${ifindex}`;
@@ -42,7 +44,7 @@ export function takePackets(device: string): readonly string[] {
 export function queueDrops(): Map<string, number> {
   const drops = new Map<string, number>();
   for (const line of readFileSync('/proc/thread-self/net/dev', 'utf8').split('\n')) {
-    const [, name, figures] = /^\s*(sfcr?\d+):(.*)$/.exec(line) ?? [];
+    const [, name, figures] = /^\s*(sfc[rs]?\d+):(.*)$/.exec(line) ?? [];
     if (name !== undefined) drops.set(name, Number(figures?.trim().split(/\s+/)[11] ?? 0));
   }
   return drops;

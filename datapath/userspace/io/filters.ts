@@ -3,6 +3,7 @@
  * interface, at the two points where the kernel datapath has its programs.
  *
  *     pod ──► ingress: every IP packet but those that stay ────────► its own TUN device
+ *                      else: what may claim to be steering traffic ► one TUN device
  *     pod ◄── egress:  to the pod's address, all or only steering ─► one TAP device
  *
  * A filter outlives a process that was killed, its device does not: mirred then drops what it would
@@ -14,14 +15,17 @@ import { batch, batchLeniently, list } from './commands.js';
 
 export type Version = 4 | 6;
 export const VERSIONS: readonly Version[] = [4, 6];
-export type Caught = 'fromPod' | 'selected' | 'steering';
+export type Caught = 'fromPod' | 'claims' | 'selected' | 'steering';
 
-/** Priorities of our filters: how they are found again. One has filters of one IP version only; their order does not matter. */
+/**
+ * Priorities of our filters: how they are found again. One has filters of one IP version only. Their order matters on the way
+ * in: `claims` sees what `fromPod` has left.
+ */
 const PRIORITY: Readonly<Record<Version, Readonly<Record<Caught, number>>>> = {
-  4: { fromPod: 1528, selected: 1529, steering: 1530 },
-  6: { fromPod: 1531, selected: 1532, steering: 1533 },
+  4: { fromPod: 1528, selected: 1529, steering: 1530, claims: 1534 },
+  6: { fromPod: 1531, selected: 1532, steering: 1533, claims: 1535 },
 };
-const POINT = { fromPod: 'ingress', selected: 'egress', steering: 'egress' } as const;
+const POINT = { fromPod: 'ingress', claims: 'ingress', selected: 'egress', steering: 'egress' } as const;
 const PROTOCOL = { 4: 'ip', 6: 'ipv6' } as const;
 
 /** What u32 compares is given as value, mask and place in the IP header. */
@@ -64,24 +68,39 @@ const ERRORS = {
   6: ['match u8 58 0xff at 6 match u8 1 0xff at 40', 'match u8 58 0xff at 6 match u8 2 0xff at 40'],
 } as const;
 
+/** UDP to the port. Behind options and extension headers u32 does not find that: all of those, they are rare. */
+function maySteer(version: Version, port: number): readonly string[] {
+  return version === 4
+    ? [
+        `${UDP[4]} match u8 0x45 0xff at 0 match u16 ${port} 0xffff at 22`,
+        ...WITH_OPTIONS.map((first) => `${UDP[4]} match u8 ${first} at 0`),
+      ]
+    : [`${UDP[6]} match u16 ${port} 0xffff at 42`, ...EXTENSIONS.map((next) => `match u8 ${next} 0xff at 6`)];
+}
+
 /** Packets for the pod that carry the steering port, or may be about such packets, to the device. */
 export function catchSteering(ifname: string, version: Version, address: string, port: number, device: string): void {
   const filter = filterAdd(ifname, version, 'steering');
   const to = version === 4 ? `match ip dst ${address}/32` : `match ip6 dst ${address}/128`;
-  // Behind options and extension headers u32 does not find the port: all of those, they are rare.
-  const matches =
-    version === 4
-      ? [
-          `${UDP[4]} match u8 0x45 0xff at 0 match u16 ${port} 0xffff at 22`,
-          ...WITH_OPTIONS.map((first) => `${UDP[4]} match u8 ${first} at 0`),
-        ]
-      : [`${UDP[6]} match u16 ${port} 0xffff at 42`, ...EXTENSIONS.map((next) => `match u8 ${next} 0xff at 6`)];
   batch(
     'tc',
     withClsact(
       ifname,
-      [...matches, ...ERRORS[version]].map((match) => `${filter} ${to} ${match} ${redirect(device)}`),
+      [...maySteer(version, port), ...ERRORS[version]].map((match) => `${filter} ${to} ${match} ${redirect(device)}`),
     ),
+  );
+}
+
+/** What the pod sends and may claim to be steering traffic, to the device. */
+export function catchClaims(ifname: string, port: number, device: string): void {
+  const [filter4, filter6] = [filterAdd(ifname, 4, 'claims'), filterAdd(ifname, 6, 'claims')];
+  batch(
+    'tc',
+    withClsact(ifname, [
+      ...maySteer(4, port).map((match) => `${filter4} ${match} ${redirect(device)}`),
+      ...STAYS.map((match) => `${filter6} ${match} ${LET_GO}`),
+      ...maySteer(6, port).map((match) => `${filter6} ${match} ${redirect(device)}`),
+    ]),
   );
 }
 

@@ -2,6 +2,7 @@
  * Packets in, packets out: the devices of the userspace datapath around the pipeline.
  *
  *     pod ─► ingress filter ─► sfc<ifindex> (TUN) ─► from-pod ─► sfc0 (TAP) ─► the node's routing
+ *                              sfcs0 (TUN), of pods that nothing selects: dropped, or the same way
  *     pod ◄─ packet socket ◄─ to-pod ◄─ sfc0 (TAP) ◄─ egress filter ◄─ the node's routing
  *
  * A pod's own device carries packets, `sfc0` carries frames: what is delivered keeps the Ethernet addresses
@@ -16,7 +17,17 @@ import { addressOf, closeFd, EAGAIN, EBADFD, Epoll, errnoName, readAt, writeAt }
 import { Pipeline, VERDICT } from '../pipeline.js';
 import { OVERHEAD } from '../tunnel.js';
 import { batch } from './commands.js';
-import { hostileIpv6Settings, isTowardsPods, NODE_DEVICE, queueDrops, receiverOf, senderOf, takePackets } from './devices.js';
+import {
+  CLAIMS_DEVICE,
+  hostileIpv6Settings,
+  isTowardsPods,
+  NODE_DEVICE,
+  queueDrops,
+  receiverOf,
+  senderOf,
+  silence,
+  takePackets,
+} from './devices.js';
 import { leftoverInterfaces, releaseAll } from './filters.js';
 import { PacketSocket } from './packet-socket.js';
 import { type Port, Ports, QUEUE } from './ports.js';
@@ -60,6 +71,7 @@ export class Plane {
   readonly #epoll = new Epoll(16);
   readonly #socket: PacketSocket;
   readonly #node: number;
+  readonly #claims: number;
   /** Bytes of virtio header before each packet that is read: none, or all of it. */
   readonly #header: number;
   readonly #little: boolean;
@@ -90,9 +102,13 @@ export class Plane {
     releaseAll(leftoverInterfaces());
     this.#socket = new PacketSocket(this.gso);
     batch('ip', [...takePackets(NODE_DEVICE), `link set dev ${NODE_DEVICE} address ${MAC.device} arp off txqueuelen ${QUEUE} up`]);
+    this.#claims = openTun({ name: CLAIMS_DEVICE, layer: 'packets', offload: this.gso ? 'segments' : 'packets' });
+    silence(CLAIMS_DEVICE);
+    batch('ip', [`link set dev ${CLAIMS_DEVICE} txqueuelen ${QUEUE} up`]);
     const macs = [MAC.device, MAC.sender].flatMap((mac) => mac.split(':').map((byte) => Number.parseInt(byte, 16)));
     this.#ethernet.set(macs);
     this.#epoll.add(this.#node);
+    this.#epoll.add(this.#claims);
     this.#ports = new Ports(typedMaps(store), this.#epoll, {
       port: options.port,
       gso: this.gso,
@@ -127,6 +143,7 @@ export class Plane {
     this.#ports.close();
     this.#epoll.close();
     this.#socket.close();
+    closeFd(this.#claims);
     closeFd(this.#node);
   }
 
@@ -147,18 +164,20 @@ export class Plane {
   pump(fd: number, interrupted: () => boolean): boolean {
     const port = this.#ports.ofSender(fd);
     const receiver = this.#ports.ofReceiver(fd);
-    if (port === undefined && receiver === undefined && fd !== this.#node) return false;
-    const direction = port === undefined ? DIRECTION.toPod : DIRECTION.fromPod;
+    const isClaim = fd === this.#claims;
+    if (port === undefined && receiver === undefined && fd !== this.#node && !isClaim) return false;
+    const direction = port === undefined && !isClaim ? DIRECTION.toPod : DIRECTION.fromPod;
     this.#pipeline.setClock(this.#options.monotonic());
     for (let moved = 0; moved < BATCH && !interrupted(); moved++) {
       const length = readAt(fd, this.#base + READ_AT, LARGEST);
       if (length < 0) {
-        if (length === -EBADFD) throw new SfcError('DATAPATH_LOST', `the device ${deviceOf(port, receiver)} was removed`);
+        if (length === -EBADFD)
+          throw new SfcError('DATAPATH_LOST', `the device ${isClaim ? CLAIMS_DEVICE : deviceOf(port, receiver)} was removed`);
         if (length !== -EAGAIN) this.#failed('read', length, direction, 0);
         break;
       }
       try {
-        if (port === undefined) this.#toPod(receiver, length);
+        if (port === undefined && !isClaim) this.#toPod(receiver, length);
         else this.#fromPod(port, length);
       } catch (error) {
         this.#pipeline.count('io-failed', direction, length);
@@ -168,15 +187,19 @@ export class Plane {
     return true;
   }
 
-  #fromPod(port: Port, length: number): void {
+  /** Without a port: of one of the pods that send past the datapath. */
+  #fromPod(port: Port | undefined, length: number): void {
     const pipeline = this.#pipeline;
     const header = this.#header;
     const at = READ_AT + header;
     if (length <= header) return;
     if (header !== 0) this.#buffer.copyWithin(KEPT_AT, READ_AT, at);
     pipeline.segment = header === 0 ? 0 : segmentLength(this.#view, KEPT_AT, at, this.#little);
-    const verdict = pipeline.fromPod(port.ifindex, this.#view, at, length - header);
-    if (pipeline.answers) this.#answerPod(port);
+    const verdict =
+      port === undefined
+        ? pipeline.fromStranger(this.#view, at, length - header)
+        : pipeline.fromPod(port.ifindex, this.#view, at, length - header);
+    if (pipeline.answers && port !== undefined) this.#answerPod(port);
     if (verdict !== VERDICT.pass) return;
     if (pipeline.ended) this.#ended();
     this.#toNode(ETHERNET, at, DIRECTION.fromPod);

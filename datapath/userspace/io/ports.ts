@@ -4,8 +4,8 @@ import { ENDPOINT_FLAG, ENDPOINT_SELECTS, type TypedMaps } from '../../../maps/i
 import { closeFd, type Epoll } from '../../libc.js';
 import { AddressTable } from './address-table.js';
 import { batch } from './commands.js';
-import { NODE_DEVICE, receiverOf, senderOf, silence } from './devices.js';
-import { catchFromPod, catchSteering, catchToPod, release, releaseAll, VERSIONS, type Version } from './filters.js';
+import { CLAIMS_DEVICE, NODE_DEVICE, receiverOf, senderOf, silence } from './devices.js';
+import { catchClaims, catchFromPod, catchSteering, catchToPod, release, releaseAll, VERSIONS, type Version } from './filters.js';
 import { openTun } from './tun.js';
 
 /** Packets that wait for this process, per device. */
@@ -84,6 +84,7 @@ export class Ports {
     const port: Port = { ifindex, ifname, ethernet, ...state };
     this.#ports.set(ifindex, port);
     try {
+      catchClaims(ifname, this.#options.port, CLAIMS_DEVICE);
       this.#catch(port);
     } catch (error) {
       this.detach(ifindex);
