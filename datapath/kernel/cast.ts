@@ -118,6 +118,11 @@ export class KernelStage extends Stage {
     return interfaceOf(name);
   }
 
+  /** Number of the host side of a pod's interface. */
+  ifindexOf(name: Name): number {
+    return interfaceOf(name);
+  }
+
   protected policyChanged(): void {
     this.datapath.policyChanged();
   }

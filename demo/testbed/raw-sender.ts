@@ -1,15 +1,16 @@
 /**
  * A program of its own, run inside a namespace: sends IP packets exactly as they are given, headers
- * included. Argument: a `RawOrder` as JSON.
+ * included. Standard input: a `RawOrder` as JSON; a flood is too long for an argument.
  */
 
+import { readFileSync } from 'node:fs';
 import { AddressFamily, createSocket, Protocol, type RawSocket, SocketLevel, SocketOption } from 'raw-socket';
 import type { RawOrder } from './protocol.js';
 
 /** linux/in6.h; raw-socket knows it on Windows alone. */
 const IPV6_HDRINCL = 36;
 
-const order = JSON.parse(process.argv[2] ?? '{}') as RawOrder;
+const order = JSON.parse(readFileSync(0, 'utf8')) as RawOrder;
 
 function open(ipv6: boolean): RawSocket {
   const socket = createSocket({ addressFamily: ipv6 ? AddressFamily.IPv6 : AddressFamily.IPv4, protocol: Protocol.UDP });

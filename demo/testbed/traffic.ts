@@ -99,7 +99,7 @@ export async function sendRaw(
   const order: RawOrder = {
     packets: packets.map(({ destination, bytes }) => ({ destination, hex: Buffer.from(bytes).toString('hex') })),
   };
-  await inNamespace(namespace, [process.execPath, script('raw-sender'), JSON.stringify(order)]);
+  await inNamespace(namespace, [process.execPath, script('raw-sender')], { stdin: JSON.stringify(order) });
 }
 
 export interface IperfOptions {
