@@ -30,8 +30,10 @@ import { destinationOf } from './packets.js';
 const labels = (key: string, value: string) => ({ matchLabels: { [key]: value } });
 const FUNCTIONS = ['firewall', 'proxy'] as const;
 export type Datapath = 'kernel' | 'userspace';
-/** Flows that a node may know. */
+/** Flows that a node may know, and of those one pod. */
 const FLOWS = 4096;
+export const FLOWS_OF_ONE = 500;
+const LIMITS = ['--maps-sfcflow', String(FLOWS), '--limits-flows-per-endpoint', String(FLOWS_OF_ONE)];
 /** Requests of each transport during an attack. */
 const REQUESTS = 6;
 
@@ -105,7 +107,7 @@ export class Scene {
       scene.testbed = await buildTestbed(scene.bed);
       scene.cluster = await startCluster(scene.testbed, {
         policy: policyOf(scene.bed),
-        flags: ['--datapath', options.datapath, '--maps-sfcflow', String(FLOWS)],
+        flags: ['--datapath', options.datapath, ...LIMITS],
         expected: (node) => ({ sfcpath: FUNCTIONS.length, sfcselect: node === 'node1' ? 4 : 0 }),
       });
       await scene.cluster.ready();
