@@ -77,6 +77,19 @@ export function trustRecords(open: () => Stage): void {
       expect(tunnelOf(stage.as('firewall').send(reply).frame)?.to).toBe(tunnelOf(wrapped)?.from);
     });
 
+    // A limit (docs/trust.md): functions send in others' names by trade, so that a flow may come from another hop at any time.
+    it('a known flow’s packet from another peer takes its replies over, until the flow’s own next packet', () => {
+      const wrapped = Buffer.from(stage.as('vpn').send(request()).frame);
+      const reply = frame({ from: server, to: client, sourcePort: 80, destinationPort: 4000 });
+      const repliesGoTo = (bytes: Uint8Array) => {
+        expect(stage.as('firewall').receive(bytes).counted).toEqual({ decapsulated: 1 });
+        return tunnelOf(stage.as('firewall').send(reply).frame)?.to;
+      };
+      stage.pod('proxy', { selects: true }).selects('proxy', 1, 1, everything);
+      const another = stage.as('proxy').send(request()).frame;
+      expect([wrapped, another, wrapped].map(repliesGoTo)).toEqual([wrapped, another, wrapped].map((bytes) => tunnelOf(bytes)?.from));
+    });
+
     describe('a pod that opens more flows than it may have', () => {
       it('opens no more of them; those that it has go on', () => {
         stage.quota('vpn', 3, 1);
