@@ -162,13 +162,15 @@ describe('pods of several families', () => {
     expect(shares.map(([, backend]) => backend).sort()).toEqual([...primary].sort());
   });
 
-  it('have peers of both families', async () => {
-    expect((await listed('node1', 'bpf', 'peer', 'list')).map(([range]) => range)).toEqual([
-      '10.244.1.0/24',
-      '10.244.2.0/24',
-      'fd00:244:1::/64',
-      'fd00:244:2::/64',
-    ]);
+  it('have peers of both families, and the pods of the node stand among them with their interface', async () => {
+    const ranges = (await listed('node1', 'bpf', 'peer', 'list')).map(([range = '', , , comesBy = '']) => [range, comesBy.slice(0, 9)]);
+    const own = (await listed('node1', 'bpf', 'endpoint', 'list')).flatMap(([, , ipv4 = '-', ipv6 = '-']) => [ipv4, ipv6]);
+    const local = own
+      .filter((address) => address !== '-')
+      .map((address) => [`${address}/${address.includes(':') ? 128 : 32}`, 'interface']);
+    expect(local.length).toBeGreaterThan(2);
+    const others = ['10.244.1.0/24', '10.244.2.0/24', 'fd00:244:1::/64', 'fd00:244:2::/64'].map((range) => [range, '-']);
+    expect(ranges.sort()).toEqual([...others, ...local].sort());
   });
 
   it('are selected by IPv6 prefixes and exceptions, and by both families where none is named', async () => {
