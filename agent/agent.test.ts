@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AttachedInterface, Datapath } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { parseAddress, parseCidr } from '../geneve/index.js';
-import { createMemoryStore, EMPTY_FLOW, FLOW_FLAG, type MapStore, PATH_FLAG, typedMaps } from '../maps/index.js';
+import { createMemoryStore, EMPTY_FLOW, ENDPOINT_FLAG, FLOW_FLAG, type MapStore, PATH_FLAG, typedMaps } from '../maps/index.js';
 import { type Chain, EMPTY_WORLD, type Pod, SELECT_EVERYTHING, type Selector, type World } from '../policy/index.js';
 import { Agent, type AgentOptions } from './agent.js';
 import { type Allocations, allocate, emptyState } from './allocation/index.js';
@@ -140,7 +140,7 @@ function cluster(store: MapStore = createMemoryStore()) {
     },
   };
   let world: World = EMPTY_WORLD;
-  const start = (replaced: Partial<Pick<AgentOptions, 'allocations' | 'sendIp' | 'flowsPerEndpoint'>> = {}) => {
+  const start = (replaced: Partial<Pick<AgentOptions, 'allocations' | 'sendIp' | 'flowsPerEndpoint' | 'sourceCheck'>> = {}) => {
     const agent = new Agent({
       version: '0.0.0',
       node: 'node-one',
@@ -160,6 +160,7 @@ function cluster(store: MapStore = createMemoryStore()) {
       nodeAddress: () => undefined,
       timeouts: { established: 21_600, halfOpen: 60, closed: 10, udp: 60 },
       flowsPerEndpoint: 0,
+      sourceCheck: false,
       clock: { wall: () => new Date(0), monotonic: () => performance.now(), flows: () => Number(process.hrtime.bigint()) },
       ...replaced,
     });
@@ -353,6 +354,17 @@ describe('the agent', () => {
     await eventually(() => expect(instances()?.map(({ newFlows }) => newFlows)).toEqual(['yes', 'yes', 'not ready']));
     expect(takers()).toEqual(['10.1.0.20', '10.2.0.20']);
     expect(agent.status().probes.failing).toEqual([]);
+  });
+
+  it('holds pods to their own address where it is told to, but not functions, nor pods that say that they forward', async () => {
+    const { start, tell, maps } = cluster();
+    const heldTo = () => [7, 8, 9].map((ifindex) => ((maps.endpoint.get({ ifindex })?.flags ?? 0) & ENDPOINT_FLAG.ownSource) !== 0);
+    const agent = start({ sourceCheck: true });
+    tell(agent, walkthrough);
+    await eventually(() => expect(heldTo()).toEqual([true, false, false]));
+    const forwards = { 'networking.gke.io/forwards': 'true' };
+    tell(agent, { ...walkthrough, pods: walkthrough.pods.map((pod) => ({ ...pod, labels: { ...pod.labels, ...forwards } })) });
+    await eventually(() => expect(heldTo()).toEqual([false, false, false]));
   });
 
   it('sees clients in the flows that they have open', async () => {

@@ -42,6 +42,8 @@ import type {
   StatusView,
 } from './view.js';
 
+/** Label of pods that send in others' names, as VPN terminators do. */
+const FORWARDS = 'networking.gke.io/forwards';
 /** The host is looked at again after this long (ms) though nothing told of a change. */
 const SURVEY_MS = 30_000;
 /** After a round that failed as a whole (ms). */
@@ -70,6 +72,8 @@ export interface AgentOptions {
   readonly timeouts: FlowTimeouts;
   /** Flows of one pod; 0: no limit. */
   readonly flowsPerEndpoint: number;
+  /** May pods send in their own name only, but for functions and those that say that they forward? */
+  readonly sourceCheck: boolean;
   /** For probes: sends an IP packet, headers included; the name of an errno where it could not, else empty. */
   readonly sendIp: (packet: Uint8Array, destination: Address) => string;
   /** An address of the node itself. */
@@ -280,7 +284,14 @@ export class Agent implements AgentView {
     const failsProbes: FailsProbes = (address, probe) => failing.has(aimKey(address, probe));
     const compiled = compileNode({ world, node, endpoints: ids, allocations: lookup.allocations, failsProbes });
     const addresses = new Map(local.map((pod) => [podKey(pod), pod.addresses]));
-    const located = found.map(({ pod, id, ifindex, mtu }) => ({ id, ifindex, mtu, addresses: addresses.get(pod) ?? [] }));
+    const forwards = new Set(local.filter(({ labels }) => labels[FORWARDS] === 'true').map(podKey));
+    const located = found.map(({ pod, id, ifindex, mtu }) => ({
+      id,
+      ifindex,
+      mtu,
+      addresses: addresses.get(pod) ?? [],
+      ownSource: this.#options.sourceCheck && !forwards.has(pod),
+    }));
     const target = buildTarget(compiled, located, this.#layer);
 
     const before = new Map([...this.#reconciler.observed.endpoints].map(([ifindex, value]) => [ifindex, value.id]));

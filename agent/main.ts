@@ -73,6 +73,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     reader: manifestReader(),
     timeouts: settings.timeouts,
     flowsPerEndpoint: settings.limits.flowsPerEndpoint,
+    sourceCheck: settings.sourceCheck,
     sendIp: (packet, destination) => rawIp.send(packet, destination),
     nodeAddress,
     log,

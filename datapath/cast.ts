@@ -250,6 +250,8 @@ export interface PodSettings {
   /** Has it addresses of both families? By default it has. */
   readonly ipv4?: boolean;
   readonly ipv6?: boolean;
+  /** May it send in its own name only? */
+  readonly ownSource?: boolean;
   /** Is it an instance of a function? */
   readonly isFunction?: boolean;
 }
@@ -327,6 +329,7 @@ export abstract class Stage {
           (ipv4 ? ENDPOINT_FLAG.ipv4 : 0) |
           (ipv6 ? ENDPOINT_FLAG.ipv6 : 0) |
           (settings.isFunction ? ENDPOINT_FLAG.function : 0) |
+          (settings.ownSource ? ENDPOINT_FLAG.ownSource : 0) |
           (selects === true || selects === 'all-ports' ? ENDPOINT_FLAG.selectsAllPorts : 0) |
           (selects === true || selects === 'ports' ? ENDPOINT_FLAG.selectsPorts : 0) |
           alsoSelects |

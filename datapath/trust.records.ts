@@ -90,6 +90,37 @@ export function trustRecords(open: () => Stage): void {
       expect([wrapped, another, wrapped].map(repliesGoTo)).toEqual([wrapped, another, wrapped].map((bytes) => tunnelOf(bytes)?.from));
     });
 
+    describe('a pod that may send in its own name only', () => {
+      const own = addressFor('vpn', version);
+      beforeEach(() => stage.pod('vpn', { selects: true, ownSource: true }));
+
+      it('does not take over a flow at a function by sending in a client’s name, steered or not', () => {
+        expect(stage.as('vpn').send(request())).toMatchObject({ verdict: 'drop', counted: { 'spoofed-source': 1 } });
+        stage.unselects('vpn', everything);
+        expect(stage.as('vpn').send(request())).toMatchObject({ verdict: 'drop', counted: { 'spoofed-source': 1 } });
+        expect(stage.maps.sfcflow.size()).toBe(0);
+      });
+
+      it('sends in its own name, and answers what came to it', () => {
+        expect(stage.as('vpn').send(frame({ from: own, to: server })).counted).toEqual({ 'steered-source': 1 });
+        const inward = frame({ from: server, to: own, sourcePort: 5000, destinationPort: 22 });
+        stage.as('vpn').receive(inward);
+        const answer = frame({ from: own, to: server, sourcePort: 22, destinationPort: 5000 });
+        expect(stage.as('vpn').send(answer)).toMatchObject({ verdict: 'pass', counted: {} });
+      });
+
+      it('asks its neighbours, and for an address, as every pod does', () => {
+        const asks =
+          version === 6
+            ? [
+                frame({ from: '::', to: 'ff02::1:ff00:1', protocol: 'icmp', icmpType: 135 }),
+                frame({ from: 'fe80::1', to: 'ff02::2', protocol: 'icmp', icmpType: 133 }),
+              ]
+            : [frame({ from: '0.0.0.0', to: '255.255.255.255', sourcePort: 68, destinationPort: 67 })];
+        for (const ask of asks) expect(stage.as('vpn').send(ask)).toMatchObject({ verdict: 'pass', counted: {} });
+      });
+    });
+
     describe('a pod that opens more flows than it may have', () => {
       it('opens no more of them; those that it has go on', () => {
         stage.quota('vpn', 3, 1);

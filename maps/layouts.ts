@@ -98,6 +98,8 @@ export const ENDPOINT_FLAG = {
   ingressAnyProtocol: 512,
   /** It is an instance of a function: what it forwards is a chain's, and no fragment of that may slip past. */
   function: 1024,
+  /** It may send in its own name only: what has another source is dropped. */
+  ownSource: 2048,
 } as const;
 
 /** The flags of what is selected, by direction; those of ingress are those of egress, shifted. */
@@ -342,7 +344,7 @@ const endpointValue = layout('endpoint_value', 4, [
   [
     'flags',
     'u16',
-    'bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9; 10 = is a function',
+    'bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9; 10 = is a function, 11 = sends in its own name only',
   ],
   ['mtu', 'u32', "MTU of the pod's interface, bytes"],
   ['generation', 'u32', 'policy generation: changes whenever what is selected here changes'],

@@ -102,6 +102,7 @@ const table = [
     'ICMP error about the tunnel itself, which no pod sent: the MTU that it tells is kept for the flow',
   ],
   [61, 'outer-checksum', 'dropped', 'to-pod', 'the outer UDP checksum does not fit the headers'],
+  [62, 'spoofed-source', 'dropped', 'from-pod', 'packet of a pod that may send in its own name only, with the source of another'],
 ] as const satisfies readonly (readonly [number, string, ReasonClass, CountedBy, string])[];
 
 export type ReasonName = (typeof table)[number][1];

@@ -97,6 +97,7 @@ const REACHED = [
   'reply-left',
   'reply-relayed',
   'spoofed-encap',
+  'spoofed-source',
   'steered-destination',
   'steered-ingress',
   'steered-next',

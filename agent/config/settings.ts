@@ -58,6 +58,11 @@ export const settingsSchema = Type.Object(
       description:
         'Interfaces, or bridges with all their ports, that are none of pods and that the guard never holds: names with commas between them, `*` for any letters.',
     }),
+    sourceCheck: Type.Boolean({
+      default: false,
+      description:
+        'Drop what a pod sends with the source of another (`spoofed-source`). Functions may, and pods with the label `networking.gke.io/forwards: "true"`: VPN terminators, routers.',
+    }),
     discovery: Type.Union([Type.Literal('auto')], {
       default: 'auto',
       description: "How a pod's interface is found: `auto` follows routes, neighbours and bridges.",

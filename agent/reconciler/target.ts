@@ -42,6 +42,8 @@ export interface LocatedEndpoint {
   /** Bytes. */
   readonly mtu: number;
   readonly addresses: readonly Address[];
+  /** It may send in its own name only, unless it is a function. */
+  readonly ownSource?: boolean;
 }
 
 /** The table of a path's backends; no slots for no backends. */
@@ -76,12 +78,13 @@ function addresses(backends: readonly DesiredBackend[]): Set<string> {
 function endpointSettings(endpoint: LocatedEndpoint, functions: ReadonlySet<string>): EndpointSettings {
   const ipv4 = endpoint.addresses.find((address) => address.family === FAMILY.ipv4);
   const ipv6 = endpoint.addresses.find((address) => address.family === FAMILY.ipv6);
+  const isFunction = endpoint.addresses.some(({ bytes, family }) => functions.has(addressText({ address: bytes, family })));
   return {
     id: endpoint.id,
     flags:
       (ipv4 === undefined ? 0 : ENDPOINT_FLAG.ipv4) |
       (ipv6 === undefined ? 0 : ENDPOINT_FLAG.ipv6) |
-      (endpoint.addresses.some(({ bytes, family }) => functions.has(addressText({ address: bytes, family }))) ? ENDPOINT_FLAG.function : 0),
+      (isFunction ? ENDPOINT_FLAG.function : endpoint.ownSource === true ? ENDPOINT_FLAG.ownSource : 0),
     mtu: endpoint.mtu,
     ipv4: ipv4 === undefined ? new Uint8Array(4) : ipv4.bytes.slice(0, 4),
     ipv6: ipv6 === undefined ? new Uint8Array(16) : ipv6.bytes.slice(),

@@ -294,12 +294,17 @@ export class PacketReader {
     return staysOnLink(this.destination, this.family) || staysOnLink(this.source, this.family);
   }
 
-  /** Can the source be told anything? Not one that stays on its link, is unspecified, or loopback (RFC 1122 3.2.2, RFC 4443 2.4). */
+  /** A source that stays on its link, is unspecified, or loopback: nobody in particular. */
+  get isFromNobody(): boolean {
+    if (staysOnLink(this.source, this.family)) return true;
+    if (this.source1 !== 0 || this.source2 !== 0) return false;
+    if (this.source3 === 0) return this.source === 0 || this.source >>> 24 === 127;
+    return this.source === 0 && this.source3 === 1;
+  }
+
+  /** Can the source be told anything? Not by an answer to an error or a later fragment (RFC 1122 3.2.2, RFC 4443 2.4). */
   get canBeAnswered(): boolean {
-    if (this.isError || this.fragment === FRAGMENT.later || staysOnLink(this.source, this.family)) return false;
-    if (this.source1 !== 0 || this.source2 !== 0) return true;
-    if (this.source3 === 0) return this.source !== 0 && this.source >>> 24 !== 127;
-    return this.source !== 0 || this.source3 !== 1;
+    return !this.isError && this.fragment !== FRAGMENT.later && !this.isFromNobody;
   }
 
   /** The flow hash (docs/wire-format.md), unsigned. */

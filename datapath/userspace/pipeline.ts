@@ -465,6 +465,8 @@ export class Pipeline {
     const packet = this.#packet;
     const flows = this.#flows;
     if (source === NONE || (packet.isError && !kept)) return VERDICT.pass;
+    if ((this.#endpointFlags(source) & ENDPOINT_FLAG.ownSource) !== 0 && !this.#sendsAsItself(source))
+      return this.#drop('spoofed-source', DIRECTION.fromPod, packet.length);
     const path = this.#classify(source, DIRECTION.fromPod);
     if (path === 0) {
       if (kept)
@@ -486,6 +488,15 @@ export class Pipeline {
     flows.setEpoch(slot, this.epoch);
     flows.touch(slot, true, packet.length);
     return this.#steer(slot, NEXT, path, TTL_CLASSIFIER, false, this.#reason);
+  }
+
+  /** Is the source the pod's own? What stays on its link, or has no address yet, is nobody's to forge. */
+  #sendsAsItself(source: number): boolean {
+    const packet = this.#packet;
+    const at = this.#endpointAddress(source, packet.family);
+    const { view } = this.#store.tables.endpoint.table;
+    if (at !== NONE && (packet.family === FAMILY.ipv6 ? packet.isFrom(view, at) : view.getInt32(at) === packet.source)) return true;
+    return packet.isError || packet.isFromNobody;
   }
 
   /** The pod opens a flow that nothing steers: the replies are no ingress. TCP: the SYN only, never its middle. */

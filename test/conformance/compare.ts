@@ -166,6 +166,7 @@ function prepare(stage: Stage, step: Preparation, families: Families): void {
         ipv4: step.ipv4 ?? true,
         ipv6: step.ipv6 ?? true,
         isFunction: step.isFunction ?? false,
+        ownSource: step.ownSource ?? false,
       });
       return;
     case 'gone':

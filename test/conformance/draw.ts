@@ -216,7 +216,17 @@ const preparation: fc.Arbitrary<Step> = fc.oneof(
         ingress: fc.oneof(fc.constant('nothing' as const), kinds),
       })
       .chain((pod) =>
-        fc.constantFrom(pod, pod, pod, pod, pod, { ...pod, isFunction: true }, { ...pod, ipv4: false }, { ...pod, ipv6: false }),
+        fc.constantFrom(
+          pod,
+          pod,
+          pod,
+          pod,
+          pod,
+          { ...pod, isFunction: true },
+          { ...pod, ownSource: true },
+          { ...pod, ipv4: false },
+          { ...pod, ipv6: false },
+        ),
       ),
   ),
   or(1, fc.record({ do: doing('gone'), name: pods })),

@@ -164,6 +164,7 @@ export const STEPS = {
     ipv4: Type.Optional(Type.Boolean()),
     ipv6: Type.Optional(Type.Boolean()),
     isFunction: Type.Optional(Type.Boolean()),
+    ownSource: Type.Optional(Type.Boolean()),
   }),
   /** A pod may have so many flows; it has been counted this moment, or long ago. */
   quota: step('quota', { name, limit: number(100), flows: number(100), stale: Type.Optional(Type.Boolean()) }),

@@ -48,6 +48,15 @@ static __always_inline void own_flow(struct __sk_buff *skb, const struct endpoin
 	remember_own(skb, source, packet, key, a_to_b, FLOW_ROLE_OUTBOUND);
 }
 
+/* Is the source the pod's own? What stays on its link, or has no address yet, is nobody's to forge. */
+static __always_inline bool sends_as_itself(const struct endpoint_value *source, const struct packet *packet)
+{
+	struct address own;
+
+	return (local_address(&own, source, packet->family) && same_address(&own, &packet->source)) || packet->is_error ||
+	       is_nobody(&packet->source) || stays_on_link(&packet->source, packet->family);
+}
+
 /*
  * A packet of no known flow, of one whose policy changed (`kept`), or of one at which this endpoint has
  * another role (`known`): classify it as the endpoint's own egress. An ICMP error opens no flow.
@@ -62,6 +71,8 @@ static __always_inline int from_pod_unknown(struct __sk_buff *skb, const struct 
 
 	if (!source || (packet->is_error && !kept))
 		return VERDICT_PASS;
+	if ((source->flags & ENDPOINT_FLAG_OWN_SOURCE) && !sends_as_itself(source, packet))
+		return drop(REASON_SPOOFED_SOURCE, DIRECTION_FROM_POD, packet->length);
 	path = classify(source, packet, DIRECTION_FROM_POD);
 	if (!path) {
 		if (kept) /* was steered, is no longer selected */

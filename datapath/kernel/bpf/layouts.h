@@ -27,6 +27,7 @@
 #define ENDPOINT_FLAG_INGRESS_RANGES 256
 #define ENDPOINT_FLAG_INGRESS_ANY_PROTOCOL 512
 #define ENDPOINT_FLAG_FUNCTION 1024
+#define ENDPOINT_FLAG_OWN_SOURCE 2048
 
 #define ENDPOINT_SELECTS_EGRESS 60
 #define ENDPOINT_SELECTS_INGRESS 960
@@ -373,7 +374,7 @@ _Static_assert(__builtin_offsetof(struct endpoint_key, ifindex) == 0, "endpoint_
 
 struct endpoint_value {
 	__u16 id;         /* endpoint id, unique on the node, 1..65535 */
-	__u16 flags;      /* bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9; 10 = is a function */
+	__u16 flags;      /* bit 0 = has IPv4, 1 = has IPv6; egress selects 2 = all ports, 3 = ports, 4 = ranges, 5 = any or another protocol; ingress 6 to 9; 10 = is a function, 11 = sends in its own name only */
 	__u32 mtu;        /* MTU of the pod's interface, bytes */
 	__u32 generation; /* policy generation: changes whenever what is selected here changes */
 	__u8 ipv4[4];     /* the pod's IPv4 address */

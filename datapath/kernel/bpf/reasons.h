@@ -50,4 +50,5 @@ enum reason {
 	REASON_SPOOFED_HOP = 59, /* dropped: the outer source is a pod's of this node, but the packet did not come from it; or it came from another pod */
 	REASON_TUNNEL_ERROR = 60, /* dropped: ICMP error about the tunnel itself, which no pod sent: the MTU that it tells is kept for the flow */
 	REASON_OUTER_CHECKSUM = 61, /* dropped: the outer UDP checksum does not fit the headers */
+	REASON_SPOOFED_SOURCE = 62, /* dropped: packet of a pod that may send in its own name only, with the source of another */
 };
