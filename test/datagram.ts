@@ -1,6 +1,17 @@
 /** Datagrams made by hand, of either IP version, for tests that send what no socket sends. */
 
-import { checksum, encodeIpv4, encodeIpv6, PROTOCOL, parseAddress, UDP_HEADER } from '../geneve/index.js';
+import {
+  checksum,
+  encodeIpv4,
+  encodeIpv6,
+  IPV4_HEADER,
+  IPV6_EXTENSION,
+  IPV6_FRAGMENT_HEADER,
+  IPV6_HEADER,
+  PROTOCOL,
+  parseAddress,
+  UDP_HEADER,
+} from '../geneve/index.js';
 
 /** A UDP datagram over IP, as it is on the wire. */
 export function datagram(from: string, to: { readonly address: string; readonly port: number }, text: string): Uint8Array {
@@ -19,6 +30,30 @@ export function datagram(from: string, to: { readonly address: string; readonly 
   transport.writeUInt16BE(udpChecksum(source.bytes, destination.bytes, transport), 6);
   const fields = { trafficClass: 0, flowLabel: 0, payloadLength: transport.length, nextHeader: protocol, hopLimit: ttl };
   return Buffer.concat([encodeIpv6({ ...fields, source: source.bytes, destination: destination.bytes }), transport]);
+}
+
+/** The packet in fragments, each with so many bytes of it behind its headers at most; a multiple of 8. No header extensions, no options. */
+export function fragmentsOf(packet: Uint8Array, identification: number, piece: number): readonly Uint8Array[] {
+  const isIpv6 = (packet[0] ?? 0) >> 4 === 6;
+  const header = packet.subarray(0, isIpv6 ? IPV6_HEADER.size : IPV4_HEADER.size);
+  const rest = packet.subarray(header.length);
+  return Array.from({ length: Math.ceil(rest.length / piece) }, (_, index) => {
+    const [at, part] = [index * piece, rest.subarray(index * piece, (index + 1) * piece)];
+    const moreFragments = at + part.length < rest.length ? 1 : 0;
+    const own = Buffer.from(header);
+    if (!isIpv6) {
+      own.writeUInt16BE(own.length + part.length, 2);
+      own.writeUInt16BE(identification, 4);
+      own.writeUInt16BE((moreFragments << 13) | (at / 8), 6);
+      own.writeUInt16BE(0, 10);
+      own.writeUInt16BE(checksum(own), 10);
+      return Buffer.concat([own, part]);
+    }
+    own.writeUInt16BE(IPV6_FRAGMENT_HEADER.size + part.length, 4);
+    own.writeUInt8(IPV6_EXTENSION.fragment, 6);
+    const fields = { nextHeader: PROTOCOL.udp, reserved: 0, fragmentOffset: at / 8, reserved2: 0, moreFragments, identification };
+    return Buffer.concat([own, IPV6_FRAGMENT_HEADER.encode(fields), part]);
+  });
 }
 
 function udpChecksum(source: Uint8Array, destination: Uint8Array, transport: Uint8Array): number {

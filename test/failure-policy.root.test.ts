@@ -13,13 +13,14 @@ import {
   blueprint,
   buildTestbed,
   type EchoServer,
+  familyOf,
   type SeenRequest,
   sendRequests,
   startEchoServer,
   startInNamespace,
   type Testbed,
 } from '../demo/testbed/index.js';
-import { placeManifests } from './cast.js';
+import { placeManifests, throughChain } from './cast.js';
 
 type Policy = OutageView['failurePolicy'];
 
@@ -38,6 +39,16 @@ function drip(order: { host: string; port: number; from: string }): void {
     const fresh = dgram.createSocket('udp4').bind(0, order.from);
     fresh.send(line('fresh'), order.port, order.host, () => fresh.close());
   }, 20);
+}
+
+/** Runs in a process of its own: asks on one connection, twenty times a second, and says what it hears first and last. */
+function keepAsking(order: { host: string; port: number }): void {
+  const socket = process.getBuiltinModule('node:net').connect(order);
+  let n = 0;
+  const asking = setInterval(() => socket.write(`request kept-${n++} .\n`), 50);
+  socket.once('data', () => process.stdout.write('answered\n'));
+  socket.on('error', (error: NodeJS.ErrnoException) => process.stdout.write(`${error.code}\n`));
+  socket.on('close', () => clearInterval(asking));
 }
 
 const ENOUGH = 40;
@@ -71,6 +82,7 @@ function policyOf(failurePolicy: Policy): readonly Manifest[] {
 describe.each(['kernel', 'userspace'])('a function without an instance, on the %s datapath', (datapath) => {
   const bed = blueprint({
     prefix: `sfcf${datapath[0]}${process.pid}`,
+    family: 'dual',
     nodes: ['routed', 'bridged'],
     pods: [
       { name: 'vpn', podNamespace: 'vpn', role: 'vpn', node: 1 },
@@ -201,5 +213,55 @@ describe.each(['kernel', 'userspace'])('a function without an instance, on the %
       .map(({ id }) => Number(id.slice('live-'.length)));
     expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index));
     expect(await counted('no-backend')).toBe(dropped);
+  }, 90_000);
+
+  it('Reject: clients are told at once, of both families and in the middle of a connection, and let in again', async () => {
+    await begin('Reject');
+    await placeManifests(cluster, 'policy.yaml', throughChain(['proxy'], { failurePolicy: 'Reject' }));
+    const bypassed = await counted('bypassed');
+    const ask = async (transport: 'tcp' | 'udp', address: string) => {
+      const to = { address, port: bed.server.port };
+      const ids = [`asked-${transport}-${familyOf(address)}`];
+      const [result] = await sendRequests(bed, { transport, ids, to, timeout: 20_000 });
+      return result;
+    };
+    for (const address of bed.server.addresses)
+      for (const transport of ['tcp', 'udp'] as const)
+        await expect.poll(() => ask(transport, address), { timeout: 15_000 }).toMatchObject({ answered: true });
+
+    // A connection of each family that has been answered once, and asks again when there is nobody any more.
+    const talks = bed.server.addresses.map((host) => {
+      const order = { host, port: bed.server.port };
+      const program = startInNamespace(bed.client?.namespace ?? '', [process.execPath, '-e', `(${keepAsking})(${JSON.stringify(order)})`], {
+        stdout: 'pipe',
+      });
+      let heard = '';
+      program.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+        heard += chunk;
+      });
+      return { program, heard: () => heard };
+    });
+    for (const { heard } of talks) await expect.poll(heard, { timeout: 15_000 }).toContain('answered');
+    const { length } = server.seen;
+    await scale('none ready');
+    await told('Reject', '2 pods match, none is ready: packets that need one are refused');
+    for (const { heard } of talks) await expect.poll(heard, { timeout: 15_000 }).toContain('ECONNRESET');
+    for (const { program } of talks) await program.stop();
+
+    const before = await counted('rejected');
+    for (const address of bed.server.addresses) {
+      expect(await ask('tcp', address)).toMatchObject({ answered: false, error: expect.stringContaining('ECONNREFUSED') });
+      // ICMP says "prohibited": ip(7) and ipv6(7) have different words for it.
+      const word = familyOf(address) === 4 ? 'EHOSTUNREACH' : 'EACCES';
+      expect(await ask('udp', address)).toMatchObject({ answered: false, error: expect.stringContaining(word) });
+    }
+    expect(await counted('rejected')).toBeGreaterThanOrEqual(before + 2 * bed.server.addresses.length);
+    const after = server.seen.slice(length).filter(({ id }) => id.startsWith('asked'));
+    expect(after).toEqual([]);
+    expect(await counted('bypassed')).toBe(bypassed);
+    await scale();
+    for (const address of bed.server.addresses)
+      for (const transport of ['tcp', 'udp'] as const)
+        await expect.poll(() => ask(transport, address), { timeout: 15_000 }).toMatchObject({ answered: true });
   }, 90_000);
 });

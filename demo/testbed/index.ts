@@ -27,4 +27,4 @@ export type { RequestResult, SeenRequest, Transport } from './protocol.js';
 export { recognise } from './protocol.js';
 export type { Arrived, TalkChange, Talked, TalkOrder } from './talk.js';
 export type { EchoServer, IperfOptions, IperfResult, RequestOptions } from './traffic.js';
-export { iperf, script, sendRaw, sendRequests, startEchoServer } from './traffic.js';
+export { iperf, script, sendRaw, sendRequests, sendSegments, startEchoServer } from './traffic.js';

@@ -79,3 +79,17 @@ export interface RawOrder {
   /** Whole IP packets as hex, each with the address the kernel shall route it to. */
   readonly packets: readonly { readonly destination: string; readonly hex: string }[];
 }
+
+/** What `segment-sender` is asked to do: one request for each id, each of `segment` bytes. */
+export interface SegmentOrder {
+  readonly server: string;
+  readonly port: number;
+  readonly segment: number;
+  readonly ids: readonly string[];
+}
+
+export interface SegmentsSent {
+  readonly bytes: number;
+  /** Name of the errno; empty when the kernel has taken them. */
+  readonly error: string;
+}

@@ -4,7 +4,7 @@ import type { PodBlueprint } from './blueprint.js';
 import type { Family } from './family.js';
 
 /**
- * A stateful firewall. It forwards TCP that it saw open and UDP, with their replies; what it never
+ * A stateful firewall. It forwards TCP that it saw open, UDP and ping, with their replies and errors; what it never
  * saw the start of (`ct state invalid`, a TCP segment without its SYN) is dropped and counted. A
  * reply that came another way than its request would be such a packet.
  */
@@ -18,6 +18,8 @@ table inet firewall {
     ct state established,related counter name established accept
     ct state new tcp flags & (fin|syn|rst|ack) == syn counter name opened accept
     ct state new meta l4proto udp counter name opened accept
+    ct state new icmp type echo-request counter name opened accept
+    ct state new icmpv6 type echo-request counter name opened accept
     counter name refused
   }
 }

@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SfcError } from '../../errors/index.js';
 import type { Blueprint } from './blueprint.js';
-import { inNamespace, startInNamespace } from './command.js';
+import { type Background, inNamespace, startInNamespace } from './command.js';
 import { familyOf } from './family.js';
-import type { EchoOrder, RawOrder, RequestOrder, RequestResult, SeenRequest, Transport } from './protocol.js';
+import type { EchoOrder, RawOrder, RequestOrder, RequestResult, SeenRequest, SegmentOrder, SegmentsSent, Transport } from './protocol.js';
 
 /** The compiled script of that name: beside this module, or, when this is TypeScript under test, in `dist`. */
 export function script(name: string): string {
@@ -100,6 +100,23 @@ export async function sendRaw(
     packets: packets.map(({ destination, bytes }) => ({ destination, hex: Buffer.from(bytes).toString('hex') })),
   };
   await inNamespace(namespace, [process.execPath, script('raw-sender')], { stdin: JSON.stringify(order) });
+}
+
+/**
+ * Sends datagrams in one piece, which the kernel or a device cuts up. The program keeps its socket until `sender` is stopped.
+ * Throws `COMMAND_FAILED` when it ends before it has sent.
+ */
+export async function sendSegments(namespace: string, order: SegmentOrder): Promise<SegmentsSent & { readonly sender: Background }> {
+  const sender = startInNamespace(namespace, [process.execPath, script('segment-sender'), JSON.stringify(order)], { stdout: 'pipe' });
+  const line = await new Promise<string>((resolve, reject) => {
+    let heard = '';
+    sender.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+      heard += chunk;
+      if (heard.endsWith('\n')) resolve(heard);
+    });
+    void sender.ended.then(() => reject(new SfcError('COMMAND_FAILED', `the sender ended: ${sender.stderr().trim()}`)));
+  });
+  return { ...(JSON.parse(line) as SegmentsSent), sender };
 }
 
 export interface IperfOptions {

@@ -78,12 +78,16 @@ static __always_inline int set_ethertype(struct __sk_buff *skb, __u8 family)
  * answers -EALREADY: its tunnel marks are then still in place, and plain room is what is missing. That
  * does not tell the kernel the family, where it is another; taking room away can (Linux 6.3).
  */
-static __always_inline int make_room(struct __sk_buff *skb, const struct packet *packet, __u8 family)
+/*
+ * `unmarked`: UDP GSO on its way to a pod of this node. The kernel would take the datagrams in it for a tunnel when it cuts it up there:
+ * to_pod can take the outer headers away, but not the marks.
+ */
+static __always_inline int make_room(struct __sk_buff *skb, const struct packet *packet, __u8 family, bool unmarked)
 {
 	__u64 gso = packet->protocol == IPPROTO_UDP ? BPF_F_ADJ_ROOM_FIXED_GSO : 0;
 	__u64 over = family == FAMILY_IPV6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	__u32 length = overhead_over(family);
-	int error = bpf_skb_adjust_room(skb, length, BPF_ADJ_ROOM_MAC, gso | over | BPF_F_ADJ_ROOM_ENCAP_L4_UDP);
+	int error = unmarked ? -114 : bpf_skb_adjust_room(skb, length, BPF_ADJ_ROOM_MAC, gso | over | BPF_F_ADJ_ROOM_ENCAP_L4_UDP);
 
 	if (error == -114) { /* EALREADY */
 		if (family == packet->family)
@@ -286,6 +290,18 @@ static __always_inline __u32 wrapped_segment(const struct __sk_buff *skb, const 
 	return skb->gso_size + packet->header_length + sizeof(struct udphdr) + overhead;
 }
 
+/* Is it UDP GSO that goes to the interface of a pod of this node? */
+static __always_inline bool stays_whole(const struct __sk_buff *skb, const struct packet *packet, enum way way, const struct route *route,
+                                        const struct bpf_fib_lookup *fib)
+{
+	struct endpoint_key key = {};
+
+	if (!skb->gso_size || packet->protocol != IPPROTO_UDP || way == WAY_STACK)
+		return false;
+	key.ifindex = way == WAY_ROUTE && route ? route->ifindex : fib->ifindex;
+	return bpf_map_lookup_elem(&endpoint, &key);
+}
+
 /* Wraps the packet and sends it on, by `route` where one is kept. Counts `reason`, or why it could not. */
 static __always_inline int steer(struct __sk_buff *skb, const struct packet *packet, struct scratch *own, struct route *route,
                                  enum reason reason, enum direction direction)
@@ -306,7 +322,7 @@ static __always_inline int steer(struct __sk_buff *skb, const struct packet *pac
 		own->says = too_big(packet->family, own->fib.mtu_result - overhead);
 		return TELL_ICMP;
 	}
-	if (make_room(skb, packet, tunnel->family) ||
+	if (make_room(skb, packet, tunnel->family, stays_whole(skb, packet, way, route, &own->fib)) ||
 	    (tunnel->family == FAMILY_IPV6 ? write_ipv6(skb, packet, tunnel) : write_ipv4(skb, packet, tunnel))) {
 		count(REASON_ENCAP_FAILED, direction, packet->length);
 		return VERDICT_DROP;
