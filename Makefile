@@ -1,7 +1,7 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test conformance bench bench-save demo demo-clean clean
+.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean clean
 
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
@@ -55,8 +55,11 @@ check: build ## formatting, lint, types, import rules, links of the documents, g
 format: $(STAMP) ## put the sources into the project's format
 	@npx biome check --write .
 
-test: check ## every check and every test (as root: with real kernel programs and network namespaces)
+test: check ## every check and every test but the long ones (as root: with real kernel programs and network namespaces)
 	@npx vitest run
+
+test-long: build ## the tests that wait for time-outs, kills and restarts, some 10 minutes (as root)
+	@SFC_LONG=1 npx vitest run
 
 conformance: build ## both datapaths on N packets (default 1000000) drawn at random, SEED to see one again (as root)
 	@node dist/test/conformance/main.js '$(or $(N),1000000)' '$(SEED)'

@@ -1,10 +1,14 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 import { missingCapabilities, PRIVILEGED_TESTS } from './tools/privileges.js';
 
+/** Minutes of real time each: they wait for time-outs, kills and restarts. `make test-long` runs them and nothing else. */
+const LONG_TESTS = '**/*.long.root.test.ts';
+const long = process.env.SFC_LONG === '1';
+
 export default defineConfig({
   test: {
-    include: ['**/*.test.ts'],
-    exclude: [...configDefaults.exclude, 'dist/**', ...(missingCapabilities().length > 0 ? [PRIVILEGED_TESTS] : [])],
+    include: [long ? LONG_TESTS : '**/*.test.ts'],
+    exclude: [...configDefaults.exclude, 'dist/**', ...(long ? [] : [LONG_TESTS]), ...(missingCapabilities().length > 0 ? [PRIVILEGED_TESTS] : [])],
     // Real namespaces, real programs: generous, so that a slow machine is no failure.
     testTimeout: 60_000,
     hookTimeout: 120_000,
