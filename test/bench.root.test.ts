@@ -10,10 +10,12 @@ const bench = (...args: string[]) => execFileSync(process.execPath, [join(PROJEC
 describe('the benchmarks', () => {
   it('measure packets at every number of selectors, beside the floor', () => {
     const text = bench('--quick', 'packets');
-    for (const name of ['no match', 'first packet', 'established', 'decapsulation']) {
-      expect(text).toMatch(new RegExp(`${name}( +-?\\d+ \\(-?\\d+–-?\\d+\\)){3}`));
+    for (const version of ['IPv4', 'IPv6']) {
+      for (const name of ['no match', 'first packet', 'established', 'decapsulation']) {
+        expect(text).toMatch(new RegExp(`${name}, ${version}( +-?\\d+ \\(-?\\d+–-?\\d+\\)){3}`));
+      }
+      expect(text).toMatch(new RegExp(`established ÷ add, ${version}( +-?\\d+\\.\\d\\d){3}`));
     }
-    expect(text).toMatch(/established ÷ add( +-?\d+\.\d\d){3}/);
   });
 
   it('measure throughput every way', () => {

@@ -98,6 +98,22 @@ describe.each(['kernel', 'userspace'])('ingress on the %s datapath', (datapath) 
     return sums;
   }
 
+  /** The same, once what went before is over: a connection's last packets come after its answer. */
+  async function settled(): Promise<Readonly<Record<string, number>>> {
+    let last = await counted();
+    await expect
+      .poll(
+        async () => {
+          const earlier = last;
+          last = await counted();
+          return JSON.stringify(earlier) === JSON.stringify(last);
+        },
+        { interval: 200, timeout: 20_000 },
+      )
+      .toBe(true);
+    return last;
+  }
+
   it.each([
     ['from outside', outside, 'shop'],
     ['from outside, behind a bridge', outside, 'shop-2'],
@@ -110,7 +126,7 @@ describe.each(['kernel', 'userspace'])('ingress on the %s datapath', (datapath) 
     'takes what comes %s through the firewall, and the answers back',
     async (_, source, to) => {
       for (const transport of ['tcp', 'udp'] as const) {
-        const before = await counted();
+        const before = await settled();
         const results = await sendRequests(bed, { transport, ids: ids(`${transport}-${to}`), from: source, to: { ...pod(to), port } });
         expect(results.filter(({ answered }) => !answered)).toEqual([]);
         const after = await counted();
