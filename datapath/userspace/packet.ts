@@ -307,21 +307,21 @@ export class PacketReader {
     return !this.isError && this.fragment !== FRAGMENT.later && !this.isFromNobody;
   }
 
-  /** The flow hash (docs/wire-format.md), unsigned. */
+  /** The flow hash (docs/wire-format.md), signed: an unsigned one past 2^31 would be an object where it is handed on. */
   flowHash(): number {
     let hash = fold(HASH_START, this.source);
     if (this.family === FAMILY.ipv6) hash = fold(fold(fold(hash, this.source1), this.source2), this.source3);
     hash = fold(hash, this.destination);
     if (this.family === FAMILY.ipv6) hash = fold(fold(fold(hash, this.destination1), this.destination2), this.destination3);
     hash = fold(hash, (this.sourcePort << 16) | this.destinationPort);
-    return fold(hash, this.protocol) >>> 0;
+    return fold(hash, this.protocol);
   }
 
-  /** The hash of session affinity: the client's address and nothing else. */
+  /** The hash of session affinity: the client's address and nothing else. Signed, too. */
   clientHash(): number {
     const hash = fold(HASH_START, this.source);
-    if (this.family !== FAMILY.ipv6) return hash >>> 0;
-    return fold(fold(fold(hash, this.source1), this.source2), this.source3) >>> 0;
+    if (this.family !== FAMILY.ipv6) return hash;
+    return fold(fold(fold(hash, this.source1), this.source2), this.source3);
   }
 
   /** What tells a fragmented datagram from others between the same addresses: of IPv4 the protocol too (RFC 791 3.2). Signed. */

@@ -448,7 +448,7 @@ export class Pipeline {
   #backendOfHash(at: number, hash: number): boolean {
     const { sfcpath, sfcbackend } = this.#store.tables;
     const slots = sfcpath.table.view.getUint32(at + PATH.backend_slots, this.#little);
-    const chosen = sfcpath.table.view.getUint32(at + PATH.backend_base, this.#little) + (hash % slots);
+    const chosen = sfcpath.table.view.getUint32(at + PATH.backend_base, this.#little) + ((hash >>> 0) % slots);
     const backend = chosen * sfcbackend.stride;
     if (chosen >= sfcbackend.capacity || sfcbackend.view.getUint8(backend + BACKEND.family) === 0) return false;
     copy(this.#nextHop, sfcbackend.view, backend + BACKEND.address);
