@@ -1,8 +1,9 @@
 /** Probes through functions (datapath/kernel/bpf/probe.h draws their way): what tells them, and where their answers are kept. */
 
-import { type HashMap, PROBE } from '../../maps/index.js';
+import { PROBE } from '../../maps/index.js';
 import { PROBE as AT, PROBE_KEY } from './fields.js';
 import type { PacketReader } from './packet.js';
+import { TimedTable } from './timed-table.js';
 import type { TunnelReader } from './tunnel.js';
 
 const NONE = -1;
@@ -22,25 +23,7 @@ export function endsProbe({ path, reply }: TunnelReader): boolean {
   return isProbe(path) && (reply || (path & 0xff) === 0);
 }
 
-export class ProbeTable {
-  readonly #map: HashMap;
-  readonly #little: boolean;
-  readonly #key: Int32Array;
-  readonly #keyView: DataView;
-  /** Coarse monotonic clock, ns. In an array, because a field would get a new object with each number past 2^31. */
-  readonly #now = new Float64Array(1);
-
-  constructor(map: HashMap, little: boolean) {
-    this.#map = map;
-    this.#little = little;
-    this.#key = new Int32Array(map.spec.key.size / 4);
-    this.#keyView = new DataView(this.#key.buffer);
-  }
-
-  setClock(now: number): void {
-    this.#now[0] = now;
-  }
-
+export class ProbeTable extends TimedTable {
   /**
    * Writes down that the outer source has passed a probe on: `inner`, which stands at `at` of the view and has its ports.
    * Only of instances that the agent has entered, so that nobody else fills the map.
@@ -49,17 +32,17 @@ export class ProbeTable {
     const payload = inner.headerLength + UDP_LENGTH;
     if (inner.protocol !== UDP || inner.length < payload + PAYLOAD_LENGTH) return;
     if (view.getUint32(at + payload) !== PROBE.magic) return;
-    outer.writeSource(this.#keyView, PROBE_KEY.address);
-    this.#keyView.setUint8(PROBE_KEY.family, outer.family);
-    this.#keyView.setUint16(PROBE_KEY.port, inner.destinationPort);
-    const { table } = this.#map;
-    const slot = table.find(this.#key);
+    outer.writeSource(this.keyView, PROBE_KEY.address);
+    this.keyView.setUint8(PROBE_KEY.family, outer.family);
+    this.keyView.setUint16(PROBE_KEY.port, inner.destinationPort);
+    const { table } = this.map;
+    const slot = table.find(this.key);
     if (slot === NONE) return;
     const value = slot * table.valueSize;
     const answered = value + AT.answered;
-    const now = this.#now[0] as number;
-    table.view.setUint32(this.#little ? answered : answered + 4, now % WORD, this.#little);
-    table.view.setUint32(this.#little ? answered + 4 : answered, Math.floor(now / WORD), this.#little);
-    table.view.setUint32(value + AT.sequence, view.getUint32(at + payload + 4), this.#little);
+    const now = this.now[0] as number;
+    table.view.setUint32(this.little ? answered : answered + 4, now % WORD, this.little);
+    table.view.setUint32(this.little ? answered + 4 : answered, Math.floor(now / WORD), this.little);
+    table.view.setUint32(value + AT.sequence, view.getUint32(at + payload + 4), this.little);
   }
 }
