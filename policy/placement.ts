@@ -44,7 +44,8 @@ export function outerAddress(pod: Pod): Address {
   return pod.addresses[0] as Address;
 }
 
-function weightOf(serviceFunction: ServiceFunction, pod: Pod): number {
+/** Share of new flows, 0..100. */
+export function weightOf(serviceFunction: ServiceFunction, pod: Pick<Pod, 'labels'>): number {
   return serviceFunction.weights.find(({ podSelector }) => matchesLabels(podSelector, pod.labels))?.weight ?? FULL_WEIGHT;
 }
 

@@ -1,0 +1,3 @@
+export { type ChainFacts, chainStatus, type ServiceTrouble } from './chain.js';
+export { type ChainState, type Rival, type SelectorFacts, selectorStatus } from './selector.js';
+export { type Notice, noticesOf } from './transitions.js';
