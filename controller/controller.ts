@@ -222,7 +222,10 @@ export class Controller {
   #failed(key: string, error: unknown, retryMs: number): void {
     const { log, onLook, onFatal } = this.#options;
     onLook(key.split('/')[0] ?? key, true);
-    if (error instanceof SfcError && error.code === 'LEADERSHIP_LOST') return onFatal(error);
+    if (error instanceof SfcError && error.code === 'LEADERSHIP_LOST') {
+      onFatal(error);
+      return;
+    }
     const facts = { key, retryMs: Math.round(retryMs), ...(error instanceof SfcError ? { code: error.code } : { err: error }) };
     // That somebody else wrote first is how it works.
     if (isCode(error, 'KUBERNETES_CONFLICT')) log.debug(facts, (error as Error).message);
