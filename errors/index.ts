@@ -112,6 +112,11 @@ export const ERRORS = {
     status: 422,
     exit: 65,
   },
+  CLUSTER_UNAVAILABLE: {
+    hint: 'docs/testing-kubernetes.md lists what the cluster on one machine needs.',
+    status: 500,
+    exit: 69,
+  },
   COMMAND_FAILED: { hint: 'A system command failed; its own words are above.', status: 500, exit: 71 },
 } as const satisfies Record<string, CatalogueEntry>;
 

@@ -12,7 +12,7 @@ import { deadline } from './deadline.js';
 import { lineSplitter } from './lines.js';
 import type { KubernetesObject, ListMeta, StatusObject } from './objects.js';
 import { type Attempt, describeAttempt, refusal } from './refusals.js';
-import { pathOf, type Resource } from './resources.js';
+import { apiVersionOf, pathOf, type Resource } from './resources.js';
 
 /** Objects in one page of a list, as client-go's pager asks for. */
 const PAGE = 500;
@@ -99,7 +99,10 @@ export class KubernetesClient {
     return this.#object<T>({ verb: 'get', resource, place: { namespace, name, subresource } }, { method: 'GET' });
   }
 
-  /** All pages, of one moment. An expired page (410) is the caller's to begin anew. */
+  /**
+   * All pages, of one moment; each item with its kind and version, which the server leaves out in lists.
+   * An expired page (410) is the caller's to begin anew.
+   */
   async list<T extends KubernetesObject>(resource: Resource, query: ListQuery = {}, signal?: AbortSignal): Promise<ObjectList<T>> {
     const { namespace, ...selectors } = query;
     const items: T[] = [];
@@ -110,7 +113,7 @@ export class KubernetesClient {
         { method: 'GET', signal },
         { ...selectors, limit: String(PAGE), continue: from },
       );
-      for (const item of page.items ?? []) items.push(stripped(item));
+      for (const item of page.items ?? []) items.push(stripped({ apiVersion: apiVersionOf(resource), kind: resource.kind, ...item }));
       from = page.metadata?.continue;
       if (from === undefined || from === '') return { items, resourceVersion: page.metadata?.resourceVersion ?? '' };
     }

@@ -10,6 +10,7 @@ export {
 } from './client.js';
 export { type ClusterConfig, clusterConfig, inClusterConfig, kubeconfigFile } from './config.js';
 export type { Traffic } from './connection.js';
+export { ObjectDigest } from './digest.js';
 export { Informer, type InformerOptions, type InformerState } from './informer.js';
 export * from './objects.js';
 export { RefusedError } from './refusals.js';

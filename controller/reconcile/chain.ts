@@ -7,9 +7,9 @@
  */
 
 import { RESOURCES } from '../../kubernetes/index.js';
-import { type Chain, type FunctionStatus, functionPods, isReady, type World } from '../../policy/index.js';
+import { type Chain, chainUid, type FunctionStatus, functionPods, isReady, serviceName, type World } from '../../policy/index.js';
 import type { ChainObject } from '../cluster/index.js';
-import { type ServiceObject, serviceKeyOf, wantedServices } from '../services/index.js';
+import { type ServiceObject, wantedServices } from '../services/index.js';
 import { chainStatus, type Notice } from '../status/index.js';
 import { type Context, progress, timeOf } from './context.js';
 import { deleteServices, leftOver, settleServices } from './services.js';
@@ -22,9 +22,9 @@ function functionsOf(chain: Chain, { cluster }: Context): FunctionStatus[] {
   const functions = new Map<string, FunctionStatus>();
   for (const one of chain.serviceFunctions) {
     if (functions.has(one.name)) continue;
-    const pods = functionPods({ ...NOTHING, pods: [...cluster.podsIn(one.namespace)] }, one);
+    const pods = functionPods({ ...NOTHING, pods: [...cluster.podsIn(one.namespace)] }, chain, one);
     const { name, namespace } = one;
-    const service = serviceKeyOf(chain, one).slice(namespace.length + 1);
+    const service = serviceName(name, chainUid(chain));
     functions.set(name, { name, namespace, service, instances: pods.length, readyInstances: pods.filter(isReady).length });
   }
   return [...functions.values()];

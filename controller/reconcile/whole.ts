@@ -1,6 +1,6 @@
 /** What only a look at everything tells: selectors that claim the same packets, chains that join in a ring. */
 
-import { checkWorld, findRings, findRivals, type World } from '../../policy/index.js';
+import { checkLengths, findRings, findRivals, type World } from '../../policy/index.js';
 import { same } from '../canonical.js';
 import type { Cluster, Key } from '../cluster/index.js';
 import type { KnownRival, Whole } from './context.js';
@@ -45,7 +45,7 @@ export function lookAtWhole(cluster: Cluster, idOf: (uid: string) => number | un
     for (const chain of chains) if (!rings.has(chain)) rings.set(chain, text);
   }
   const warnings = new Map<string, string[]>();
-  for (const { resource, path, message } of checkWorld({ ...world, selectors: [] })) {
+  for (const { resource, path, message } of checkLengths(world)) {
     const name = resource.split('/')[1] ?? '';
     warnings.set(name, [...(warnings.get(name) ?? []), `${path}: ${message}`]);
   }

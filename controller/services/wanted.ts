@@ -11,6 +11,7 @@ import {
   SERVICE_PORT,
   SERVICE_PORT_NAME,
   type ServiceFunction,
+  serviceKey,
   serviceName,
   weightOf,
 } from '../../policy/index.js';
@@ -58,10 +59,6 @@ export interface WantedService {
   readonly spec: ServiceSpec;
 }
 
-export function serviceKeyOf(chain: Chain, { name, namespace }: ServiceFunction): string {
-  return `${namespace}/${serviceName(name, chainUid(chain))}`;
-}
-
 /** Of every pod that is or may become an instance, whether it has an address yet or not: it shall be known before it is ready. */
 function weightsOf(serviceFunction: ServiceFunction, pods: Iterable<Pod>): string {
   const weights: [string, number][] = [];
@@ -94,7 +91,7 @@ function specOf({ affinityTimeout }: Chain, { podSelector }: ServiceFunction): S
 export function wantedServices(chain: Chain, podsIn: (namespace: string) => Iterable<Pod>): Map<string, WantedService> {
   const wanted = new Map<string, WantedService>();
   for (const one of chain.serviceFunctions) {
-    const key = serviceKeyOf(chain, one);
+    const key = serviceKey(chain, one);
     if (wanted.has(key)) continue;
     wanted.set(key, {
       namespace: one.namespace,
