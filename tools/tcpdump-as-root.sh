@@ -1,3 +1,3 @@
 #!/bin/sh
-# Debian's tcpdump becomes another user before it listens, which takes capabilities that the agent's container has not.
+# Debian's tcpdump becomes another user before it listens, which takes a capability that the agent's container has not (SETUID).
 exec /usr/bin/tcpdump -Z root "$@"
