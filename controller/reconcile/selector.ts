@@ -27,6 +27,8 @@ export async function reconcileSelector(name: string, context: Context): Promise
   if (object === undefined || object.metadata.deletionTimestamp !== undefined) return;
   const { value: selector, faults } = cluster.readSelector(object);
   const chain = chainState(selector?.chain, context);
+  // The chain's first status is on its way; this is looked at again then, and one status is written instead of three.
+  if (chain !== undefined && chain.ready === undefined) return;
   const status = selectorStatus({
     generation: object.metadata.generation ?? 0,
     status: object.status,

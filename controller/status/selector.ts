@@ -51,8 +51,8 @@ function ready({ selector, chain }: SelectorFacts): Finding {
   if (selector === undefined) return { type, status: 'False', reason: 'NotAccepted', message: 'the selector is not valid' };
   if (chain === undefined)
     return { type, status: 'False', reason: 'ChainMissing', message: `there is no ServiceFunctionChain ${selector.chain}` };
-  const { status = 'Unknown', reason = 'Pending', message = 'nothing is known of it yet' } = chain.ready ?? {};
-  return { type, status, reason, message: `chain ${selector.chain}: ${message}` };
+  const { status = 'Unknown', message = 'nothing is known of it yet' } = chain.ready ?? {};
+  return { type, status, reason: status === 'True' ? 'ChainReady' : 'ChainNotReady', message: `chain ${selector.chain}: ${message}` };
 }
 
 function obstacleOf({ selector, chain }: SelectorFacts) {

@@ -12,8 +12,8 @@ export interface Notice {
 
 /** The status that is good, by type. */
 const GOOD: Readonly<Record<string, Condition['status']>> = { Accepted: 'True', Programmed: 'True', Conflicted: 'False', Ready: 'True' };
-/** What every object goes through on its way is no news. */
-const ON_ITS_WAY = new Set(['Pending', 'NoNodes', 'NoServicePathId']);
+/** What every object goes through on its way is no news, nor what another object's event tells. */
+const NO_NEWS = new Set(['Pending', 'NoNodes', 'ChainReady', 'ChainNotReady']);
 
 /** That something is as it should be is told when it was not, and of Programmed and Ready the first time too. */
 export function noticesOf(before: readonly Condition[], after: readonly Condition[]): Notice[] {
@@ -21,8 +21,8 @@ export function noticesOf(before: readonly Condition[], after: readonly Conditio
   return after.flatMap(({ type, status, reason, message }): Notice[] => {
     const good = GOOD[type];
     const old = was.get(type);
-    if (good === undefined || (old?.status === status && old.reason === reason)) return [];
-    if (status !== good) return ON_ITS_WAY.has(reason) ? [] : [{ type: 'Warning', reason, note: `${type} is ${status}: ${message}` }];
+    if (good === undefined || NO_NEWS.has(reason) || (old?.status === status && old.reason === reason)) return [];
+    if (status !== good) return [{ type: 'Warning', reason, note: `${type} is ${status}: ${message}` }];
     if (reason === 'AcceptedWithWarnings') return [{ type: 'Warning', reason, note: message }];
     const isNews = old === undefined ? type === 'Programmed' || type === 'Ready' : old.status !== status;
     return isNews ? [{ type: 'Normal', reason, note: `${type} is ${status}: ${message}` }] : [];
