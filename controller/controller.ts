@@ -142,7 +142,7 @@ export class Controller {
   #everything(): void {
     const { cluster } = this.#context;
     this.#queue.add('ids');
-    for (const name of cluster.chainNames()) this.#queue.add(`chain/${name}`);
+    for (const name of cluster.chainNamesWithLeftOvers()) this.#queue.add(`chain/${name}`);
     for (const name of cluster.selectorNames()) this.#queue.add(`selector/${name}`);
     this.#queue.addAfter('whole', WHOLE_AFTER_MS);
   }

@@ -55,10 +55,11 @@ describe('a status that somebody wrote', () => {
     const [a, b] = [await idOf('a'), await idOf('b')];
     await stateByHand('a', b);
     await eventually(async () => expect((await cast.chain('a')).status?.servicePathId).toBe(a));
-    const events = (await cast.all(RESOURCES.events)) as unknown as readonly { reason: string; note: string }[];
-    expect(events.filter(({ reason }) => reason === 'ServicePathIdRepaired').map(({ note }) => note)).toContain(
-      `status named ${b}, and the chain has ${a}`,
-    );
+    await eventually(async () => {
+      const events = (await cast.all(RESOURCES.events)) as unknown as readonly { reason: string; note: string }[];
+      const notes = events.filter(({ reason }) => reason === 'ServicePathIdRepaired').map(({ note }) => note);
+      expect(notes).toContain(`status named ${b}, and the chain has ${a}`);
+    });
   });
 
   it('names an id that is another’s, or of no chain: the one is refused, the other kept', async () => {

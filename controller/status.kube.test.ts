@@ -109,28 +109,10 @@ describe('Accepted', () => {
     await eventually(async () => {
       const told = condition(await cast.selector('bare'), 'Accepted');
       expect(told).toContain(
-        'True AcceptedWithWarnings: subject.pods.namespaceSelector: labels stand directly under namespaceSelector'.replace(
-          ': subject',
-          ': spec.subject',
-        ),
+        'True AcceptedWithWarnings: spec.subject.pods.namespaceSelector: labels stand directly under namespaceSelector',
       );
     });
-    expect((await eventsOf('bare')).map(({ reason }) => reason)).toContain('AcceptedWithWarnings');
-  });
-
-  it('tells a chain that is longer than a packet lasts', async () => {
-    await cast.apply(
-      chainOf(
-        'long',
-        Array.from({ length: 63 }, (_, at) => ({ name: `f${at}` })),
-      ),
-    );
-    await eventually(async () =>
-      expect(condition(await cast.chain('long'), 'Accepted')).toContain(
-        'True AcceptedWithWarnings: spec.serviceFunctions: has 63 functions',
-      ),
-    );
-    await cast.client.delete(RESOURCES.chains, 'long');
+    await eventually(async () => expect((await eventsOf('bare')).map(({ reason }) => reason)).toContain('AcceptedWithWarnings'));
   });
 });
 
@@ -159,8 +141,10 @@ describe('Conflicted', () => {
     );
     await cast.client.delete(RESOURCES.pods, 'both', { namespace: 'clients' });
     await selectorSays('one', 'Conflicted', 'False NoConflict: none');
-    expect((await eventsOf('one')).map(({ type, reason }) => `${type} ${reason}`)).toEqual(
-      expect.arrayContaining(['Warning SamePackets', 'Normal NoConflict']),
+    await eventually(async () =>
+      expect((await eventsOf('one')).map(({ type, reason }) => `${type} ${reason}`)).toEqual(
+        expect.arrayContaining(['Warning SamePackets', 'Normal NoConflict']),
+      ),
     );
   });
 
@@ -202,7 +186,9 @@ describe('Programmed', () => {
     await selectorSays('p', 'Programmed', 'True Programmed: on 2 of 2 nodes');
     await cast.report('node-one', { failing: [{ kind: 'ServiceFunctionChain', name: 'p', message: 'the map is full' }], failingTotal: 1 });
     await chainSays('p', 'Programmed', 'False Failing: on 1 of 2 nodes; fails on node-one (the map is full)');
-    expect((await eventsOf('p')).map(({ reason }) => reason)).toEqual(expect.arrayContaining(['Programmed', 'Failing']));
+    await eventually(async () =>
+      expect((await eventsOf('p')).map(({ reason }) => reason)).toEqual(expect.arrayContaining(['Programmed', 'Failing'])),
+    );
     await cast.report('node-one');
     await chainSays('p', 'Programmed', 'True Programmed: on 2 of 2 nodes');
   });

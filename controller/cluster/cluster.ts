@@ -131,6 +131,11 @@ export class Cluster {
     return this.#chains.objects.keys();
   }
 
+  /** Chains that are there or that a Service names: what is left of a chain is to be looked at too. */
+  chainNamesWithLeftOvers(): Set<string> {
+    return new Set([...this.#chains.objects.keys(), ...this.#servicesByChain.keys()]);
+  }
+
   selectorNames(): Iterable<string> {
     return this.#selectors.objects.keys();
   }

@@ -99,7 +99,6 @@ export async function reconcileChain(name: string, context: Context): Promise<nu
     status: object.status,
     chain,
     faults,
-    warnings: context.whole.warnings.get(name) ?? [],
     servicePathId,
     withoutId: withoutId ?? '',
     troubles: outcome.troubles,

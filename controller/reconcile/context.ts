@@ -24,8 +24,6 @@ export interface Whole {
   readonly rivals: ReadonlyMap<string, readonly KnownRival[]>;
   /** By chain: `a -> b -> a`. */
   readonly rings: ReadonlyMap<string, string>;
-  /** By chain. */
-  readonly warnings: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface Context {

@@ -1,11 +1,11 @@
 /** What only a look at everything tells: selectors that claim the same packets, chains that join in a ring. */
 
-import { checkLengths, findRings, findRivals, type World } from '../../policy/index.js';
+import { findRings, findRivals, type World } from '../../policy/index.js';
 import { same } from '../canonical.js';
 import type { Cluster, Key } from '../cluster/index.js';
 import type { KnownRival, Whole } from './context.js';
 
-export const NOTHING_FOUND: Whole = { rivals: new Map(), rings: new Map(), warnings: new Map() };
+export const NOTHING_FOUND: Whole = { rivals: new Map(), rings: new Map() };
 
 function worldOf(cluster: Cluster): World {
   const chains = [...cluster.chainNames()].flatMap((name) => {
@@ -44,13 +44,8 @@ export function lookAtWhole(cluster: Cluster, idOf: (uid: string) => number | un
     const text = [...chains, chains[0]].join(' -> ');
     for (const chain of chains) if (!rings.has(chain)) rings.set(chain, text);
   }
-  const warnings = new Map<string, string[]>();
-  for (const { resource, path, message } of checkLengths(world)) {
-    const name = resource.split('/')[1] ?? '';
-    warnings.set(name, [...(warnings.get(name) ?? []), `${path}: ${message}`]);
-  }
   const spiOf = (chain: string) => idOf(cluster.chain(chain)?.metadata.uid ?? '');
-  return { rivals: rivalsOf(world, spiOf), rings, warnings };
+  return { rivals: rivalsOf(world, spiOf), rings };
 }
 
 function differing<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string, V>): string[] {
@@ -59,6 +54,8 @@ function differing<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string,
 
 /** Whose status that changes. */
 export function concerned(before: Whole, after: Whole): Key[] {
-  const chains = [...differing(before.rings, after.rings), ...differing(before.warnings, after.warnings)];
-  return [...chains.map((name): Key => `chain/${name}`), ...differing(before.rivals, after.rivals).map((name): Key => `selector/${name}`)];
+  return [
+    ...differing(before.rings, after.rings).map((name): Key => `chain/${name}`),
+    ...differing(before.rivals, after.rivals).map((name): Key => `selector/${name}`),
+  ];
 }

@@ -10,15 +10,14 @@ function text({ path, message }: Pick<Fault, 'path' | 'message'>): string {
   return where === '' ? message : `${where.slice(1)}: ${message}`;
 }
 
-/** @param more what is told of the object beside its own fields */
-export function accepted(faults: readonly Fault[], more: readonly string[] = []): Finding {
+export function accepted(faults: readonly Fault[]): Finding {
   const told = (severity: Fault['severity']) => faults.filter((fault) => fault.severity === severity).map(text);
   const errors = told('error');
   if (errors.length > 0) {
     const message = `${few(errors)}; nodes keep to what was good before, if they have it`;
     return { type: 'Accepted', status: 'False', reason: 'Invalid', message };
   }
-  const warnings = [...told('warning'), ...more];
+  const warnings = told('warning');
   if (warnings.length > 0) return { type: 'Accepted', status: 'True', reason: 'AcceptedWithWarnings', message: few(warnings) };
   return { type: 'Accepted', status: 'True', reason: 'Accepted', message: 'valid' };
 }

@@ -19,8 +19,6 @@ export interface ChainFacts {
   /** As validation read it; `undefined` where it is not valid. */
   readonly chain: Chain | undefined;
   readonly faults: ReadResource['faults'];
-  /** Further warnings: it is longer than a packet lasts. */
-  readonly warnings: readonly string[];
   readonly servicePathId: number | undefined;
   /** Why it has none. */
   readonly withoutId: string;
@@ -71,11 +69,11 @@ function obstacleOf({ chain, servicePathId, withoutId }: ChainFacts) {
 }
 
 export function chainStatus(facts: ChainFacts): ChainStatus {
-  const { generation, status = {}, chain, faults, warnings, servicePathId, functions, progress, now } = facts;
+  const { generation, status = {}, chain, faults, servicePathId, functions, progress, now } = facts;
   const current = status.conditions ?? [];
   const before = current.find(({ type }) => type === 'Programmed');
   const { finding, nodes } = programmed(progress, before, generation, obstacleOf(facts));
-  const findings = [accepted(faults, warnings), finding, conflicted(facts), ready(facts)];
+  const findings = [accepted(faults), finding, conflicted(facts), ready(facts)];
   const names = chain?.serviceFunctions.map(({ name }) => name).join(',');
   return {
     ...(servicePathId === undefined ? {} : { servicePathId }),
