@@ -14,13 +14,13 @@ import {
   type PodFacts,
   podsOf,
   startCluster,
+  testPlace,
   toolsDaemonSet,
   toolsPod,
   until,
 } from './index.js';
 
-const name = `sfck${process.pid}`;
-const directory = `/var/tmp/${name}`;
+const { name, directory } = await testPlace();
 const RING = ['n1', 'n2', 'n3'];
 
 /** Everything that could stay behind. */
@@ -120,13 +120,34 @@ describe('a cluster with the bridge plugin', () => {
   });
 
   it('lets a pod reach the outside with its own address', async () => {
-    const seen = cluster.outside.run(['timeout', '20', 'tcpdump', '-nli', 'eth0', '-c', '1', 'icmp[icmptype] == icmp-echo']);
     const [pod] = pods;
+    let seen = '';
+    const watch = cluster.outside.run(['timeout', '20', 'tcpdump', '-nli', 'eth0', '-c', '1', 'icmp[icmptype] == icmp-echo']);
+    void watch.then(({ stdout }) => {
+      seen = stdout;
+    });
     await until(
-      () => cluster.kubectl(['exec', pod?.name ?? '', '--', 'ping', '-c', '1', '-W', '1', SCHEMES[4].server]).then(() => seen),
-      () => new Error('no answer'),
+      async () => {
+        await cluster.kubectl(['exec', pod?.name ?? '', '--', 'ping', '-c', '1', '-W', '1', SCHEMES[4].server]);
+        return seen === '' ? undefined : true;
+      },
+      () => new Error('the outside has seen no request'),
     );
-    expect((await seen).stdout).toContain(`${pod?.addresses[0]} > ${SCHEMES[4].server}`);
+    await watch;
+    expect(seen).toContain(`${pod?.addresses[0]} > ${SCHEMES[4].server}`);
+  });
+
+  it.each([false, true])('lets a pod ask the API server as its service account, hostNetwork: %s', async (hostNetwork) => {
+    const { kubectl } = cluster;
+    const files = '/var/run/secrets/kubernetes.io/serviceaccount';
+    const ask = `curl -sS --cacert ${files}/ca.crt -H "Authorization: Bearer $(cat ${files}/token)" https://$KUBERNETES_SERVICE_HOST/apis/authentication.k8s.io/v1/selfsubjectreviews -X POST -H 'Content-Type: application/json' -d '{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}'`;
+    await apply(kubectl, toolsPod({ name: 'asks', pod: { nodeName: 'n2', hostNetwork } }));
+    await kubectl(['wait', '--for=condition=Ready', 'pod/asks', '--timeout=60s']);
+    const { userInfo } = JSON.parse(await kubectl(['exec', 'asks', '--', 'sh', '-c', ask])).status;
+    expect(userInfo.username).toBe('system:serviceaccount:default:default');
+    // By this claim a service account of a DaemonSet may be held to its own node.
+    expect(userInfo.extra['authentication.kubernetes.io/node-name']).toEqual(['n2']);
+    await kubectl(['delete', 'pod', 'asks']);
   });
 
   it('gives each node a /sys/fs/bpf of its own, whose pins outlive the pod that made them', async () => {
