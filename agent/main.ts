@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { destination, type Logger, pino } from 'pino';
 import { stringify } from 'yaml';
-import { startApi } from '../api/index.js';
+import { startApi, startProbes } from '../api/index.js';
 import { openRawIp } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { Agent } from './agent.js';
@@ -80,6 +80,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     clock: { wall: () => new Date(), monotonic: () => performance.now(), flows: () => Number(process.hrtime.bigint()) },
   });
   const api = await startApi({ view: agent, socketPath: settings.socket, log });
+  const probes = settings.healthAddress === '' ? undefined : await startProbes(agent, settings.healthAddress, log);
   const monitor = startMonitor(
     () => agent.hostChanged(),
     (message, delayMs) => log.warn({ delayMs }, message),
@@ -110,6 +111,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
   await source.close();
   await agent.close();
   rawIp.close();
+  await probes?.close();
   await api.close();
   datapath.close();
 }

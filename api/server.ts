@@ -42,8 +42,8 @@ function refuseSocket(error: Error & { code?: string }, socket: Socket): void {
   socket.destroySoon();
 }
 
-/** Not listening yet. */
-export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
+/** Answers those routes whose path is wanted. Not listening yet. */
+export function routeServer(view: AgentView, log: ApiLog, wanted: (path: string) => boolean): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES,
@@ -73,6 +73,7 @@ export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
   });
 
   for (const { path, query, response, answer } of ROUTES) {
+    if (!wanted(path)) continue;
     app.get(path, { schema: { querystring: query, response: { 200: response } } }, (request, reply) => {
       const { name = '' } = request.params as { name?: string };
       const { limit } = request.query as { limit?: number };
@@ -80,6 +81,12 @@ export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
       return reply.type(JSON_TYPE).send(answer(view, asked));
     });
   }
+  return app;
+}
+
+/** The whole API. Not listening yet. */
+export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
+  const app = routeServer(view, log, () => true);
   const document = JSON.stringify(openApiDocument(view.status().version));
   app.get('/v1/openapi.json', (_request, reply) => reply.type(JSON_TYPE).send(document));
   return app;

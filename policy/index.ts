@@ -24,5 +24,17 @@ export {
   placeInstances,
 } from './placement.js';
 export { findRings, type Ring } from './rings.js';
-export { apiVersionOf, type Kind, nearestName, SCHEMAS } from './schema/index.js';
+export {
+  apiVersionOf,
+  type ChainStatus,
+  type Condition,
+  type FunctionStatus,
+  type Kind,
+  MOST_FAILING,
+  nearestName,
+  SCHEMAS,
+  type SelectorStatus,
+  STEERING_VERSION,
+  type SteeringNodeStatus,
+} from './schema/index.js';
 export * from './world.js';

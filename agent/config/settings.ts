@@ -29,6 +29,11 @@ export const settingsSchema = Type.Object(
       description: 'File of service path ids and service addresses; agents of one machine share it.',
     }),
     socket: Type.String({ minLength: 1, description: 'Unix socket of the debug API.' }),
+    healthAddress: Type.String({
+      default: '',
+      description:
+        'Address and TCP port at which `/healthz` and `/readyz` are answered too, for probes of a kubelet: `127.0.0.1:7083`. Empty: on the socket alone.',
+    }),
     logLevel: Type.Union(
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
       { default: 'info', description: 'Least severe level that is logged.' },
