@@ -56,6 +56,8 @@ export interface ApplyOptions extends Written {
 export interface DeleteOptions {
   readonly namespace?: string | undefined;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+  /** Of a Pod; default: its own. */
+  readonly gracePeriodSeconds?: number;
   /** Only that very object. */
   readonly uid?: string;
   readonly resourceVersion?: string;
@@ -193,10 +195,10 @@ export class KubernetesClient {
   async delete(
     resource: Resource,
     name: string,
-    { namespace, propagationPolicy = 'Background', uid, resourceVersion }: DeleteOptions = {},
+    { namespace, propagationPolicy = 'Background', gracePeriodSeconds, uid, resourceVersion }: DeleteOptions = {},
   ): Promise<boolean> {
     const preconditions = { ...(uid === undefined ? {} : { uid }), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
-    const body = JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy, preconditions });
+    const body = JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy, gracePeriodSeconds, preconditions });
     try {
       await this.#json(
         { verb: 'delete', resource, place: { namespace, name } },
