@@ -1,7 +1,7 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean setup-kube test-kube clean
+.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean setup-kube test-kube image image-root clean
 
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
@@ -82,6 +82,25 @@ demo: build ## real packets between namespaces; DEMO=walkthrough, chain, reply o
 
 demo-clean: build ## remove what a kept or killed demo left
 	@node dist/demo/main.js --clean
+
+# What an image has of ours, as it lies there. Only what the programs need: no tests, no testbed, no tools of development.
+IMAGE_FOLDERS := agent api capture cli cni controller datapath errors geneve kubernetes maps policy replay
+ROOT ?= dist/image
+BASE ?= docker.io/library/node:20-bookworm-slim
+IMAGE ?= sfc:$(shell node -p "require('./package.json').version" 2>/dev/null)
+
+image-root:
+	@rm -rf '$(ROOT)' && mkdir -p '$(ROOT)/opt/sfc/dist' '$(ROOT)/usr/local/bin'
+	@cp -a package.json bin '$(ROOT)/opt/sfc'
+	@for folder in $(IMAGE_FOLDERS); do [ ! -d dist/$$folder ] || cp -a dist/$$folder '$(ROOT)/opt/sfc/dist'; done
+	@find '$(ROOT)/opt/sfc/dist' \( -name '*.map' -o -name 'cast.js' -o -name '*.records.js' -o -name 'fake-*.js' \) -delete
+	@npm ls --omit=dev --all --parseable 2>/dev/null | sed -n 's#^$(CURDIR)/##p' | xargs cp -a --parents -t '$(ROOT)/opt/sfc'
+	@for program in bin/*; do ln -s "/opt/sfc/$$program" '$(ROOT)/usr/local/bin'; done
+	@cp tools/tcpdump-as-root.sh '$(ROOT)/usr/local/bin/tcpdump'
+
+image: build ## the container image, by buildah; IMAGE=sfc:VERSION, BASE=an image with Debian 12 and Node.js 20 or later
+	@$(MAKE) -s image-root
+	buildah bud --build-arg ARTIFACTS=prebuilt --build-arg BASE='$(BASE)' -t '$(IMAGE)' .
 
 clean: ## remove what was built
 	rm -rf dist
