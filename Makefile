@@ -1,7 +1,7 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean clean
+.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean setup-kube test-kube clean
 
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
@@ -63,6 +63,13 @@ test: check ## every check and every test but the long ones (as root: with real 
 
 test-long: build ## the tests that wait for time-outs, kills and restarts, some 10 minutes (as root)
 	@SFC_LONG=1 npx vitest run
+
+setup-kube: setup ## install what the cluster needs (etcd, containerd, runc, CNI plugins, buildah, … from Debian; Go is yours to install)
+	@tools/setup-kube.sh
+
+test-kube: build setup-kube ## the tests on a real Kubernetes on this machine (as root); the first run builds its programs
+	@node dist/test/kube/main.js build
+	@SFC_KUBE=1 npx vitest run
 
 conformance: build ## both datapaths on N packets (default 1000000) drawn at random, SEED to see one again (as root)
 	@node dist/test/conformance/main.js '$(or $(N),1000000)' '$(SEED)'

@@ -4,14 +4,18 @@ import { missingCapabilities, PRIVILEGED_TESTS } from './tools/privileges.js';
 /** Minutes of real time each: they wait for time-outs, kills and restarts. `make test-long` runs them and nothing else. */
 const LONG_TESTS = '**/*.long.root.test.ts';
 const long = process.env.SFC_LONG === '1';
+/** They need the programs of Kubernetes, which are built first. `make test-kube` runs them and nothing else. */
+const KUBE_TESTS = '**/*.kube.test.ts';
+const kube = process.env.SFC_KUBE === '1';
 
 export default defineConfig({
   test: {
-    include: [long ? LONG_TESTS : '**/*.test.ts'],
+    include: [kube ? KUBE_TESTS : long ? LONG_TESTS : '**/*.test.ts'],
     exclude: [
       ...configDefaults.exclude,
       'dist/**',
       ...(long ? [] : [LONG_TESTS]),
+      ...(kube ? [] : [KUBE_TESTS]),
       ...(missingCapabilities().length > 0 ? [PRIVILEGED_TESTS] : []),
     ],
     // Without root the long ones are left out, and said to be.
@@ -19,6 +23,8 @@ export default defineConfig({
     // Real namespaces, real programs: generous, so that a slow machine is no failure.
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // One cluster after the other.
+    fileParallelism: !kube,
     reporters: ['default', './tools/summary-reporter.ts'],
   },
 });

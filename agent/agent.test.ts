@@ -387,12 +387,14 @@ describe('the agent', () => {
     const key = { path: 257, family: 1, client };
     maps.sfcaffinity.set(key, { last_seen: 1, backend: firewall, backend_family: 1 });
     const flags = FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.resolved;
-    const flow = { ...EMPTY_FLOW, role: 1, path: 257, next_path: 257, next_hop: firewall, next_family: 1, flags, last_seen: 77 };
+    // Recent: the clock counts from the machine's start, and idle flows are forgotten.
+    const last_seen = Number(process.hrtime.bigint());
+    const flow = { ...EMPTY_FLOW, role: 1, path: 257, next_path: 257, next_hop: firewall, next_family: 1, flags, last_seen };
     maps.sfcflow.set(
       { ifindex: 7, family: 1, protocol: 6, visit: 0, address_a: client, address_b: server, port_a: 4000, port_b: 80 },
       flow,
     );
-    await eventually(() => expect(maps.sfcaffinity.get(key)?.last_seen).toBe(77));
+    await eventually(() => expect(maps.sfcaffinity.get(key)?.last_seen).toBe(last_seen));
   });
 
   it('holds each pod to its share of the flow table: before its programs are there, and until it is gone', async () => {

@@ -80,6 +80,11 @@ export const ERRORS = {
     exit: 70,
   },
   ALREADY_RUNNING: { hint: 'Another sfcd uses this run directory; stop it, or give this one its own --run-dir.', status: 409, exit: 73 },
+  CLUSTER_UNAVAILABLE: {
+    hint: 'docs/testing-kubernetes.md lists what the cluster on one machine needs.',
+    status: 500,
+    exit: 69,
+  },
   COMMAND_FAILED: { hint: 'A system command failed; its own words are above.', status: 500, exit: 71 },
 } as const satisfies Record<string, CatalogueEntry>;
 
