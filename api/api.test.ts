@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -9,7 +9,8 @@ import type { AgentView } from '../agent/view.js';
 import { SfcError } from '../errors/index.js';
 import { MAP_NAMES } from '../maps/index.js';
 import { fakeView, flowEntry, SANDBOX } from './fake-view.js';
-import { type Api, startApi } from './index.js';
+import { type Api, type ProbeServer, startApi, startProbes } from './index.js';
+import { parseHealthAddress } from './probes.js';
 import { ROUTES } from './routes.js';
 import { listenAt } from './socket.js';
 
@@ -437,5 +438,45 @@ describe('the socket', () => {
     const error = await refusal(start(fakeView(), join(deep, 's')));
     expect(error.code).toBe('CONFIG_INVALID');
     expect(readdirSync(deep)).toEqual([]);
+  });
+});
+
+describe('probes over TCP', () => {
+  const log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };
+  let probes: ProbeServer | undefined;
+
+  afterEach(async () => {
+    await probes?.close();
+    probes = undefined;
+  });
+
+  async function freePort(): Promise<number> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+
+  it('are answered as on the socket, and nothing else is', async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const status = { ...fakeView().status(), ready: false, notReady: 'the manifests have not been read yet' };
+    probes = await startProbes(fakeView({ status: () => status }), address, log);
+    expect((await fetch(`http://${address}/healthz`)).status).toBe(200);
+    const ready = await fetch(`http://${address}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ code: 'NOT_READY', message: 'the manifests have not been read yet' });
+    for (const path of ['/v1/status', '/v1/openapi.json', '/v1/maps/sfcflow'])
+      expect((await fetch(`http://${address}${path}`)).status).toBe(404);
+  });
+
+  it('need an address that can be had', async () => {
+    for (const wrong of ['7083', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:70000', '::1:7083', 'a b:1']) {
+      await expect(startProbes(fakeView(), wrong, log)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    }
+    const address = `127.0.0.1:${await freePort()}`;
+    probes = await startProbes(fakeView(), address, log);
+    await expect(startProbes(fakeView(), address, log)).rejects.toThrow('EADDRINUSE');
+    expect(parseHealthAddress('[::1]:7083')).toEqual({ host: '::1', port: 7083 });
   });
 });

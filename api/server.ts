@@ -45,8 +45,8 @@ function refuseSocket(error: Error & { code?: string }, socket: Socket): void {
   socket.destroySoon();
 }
 
-/** Not listening yet. */
-export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
+/** Answers those routes whose path is wanted. Not listening yet. */
+export function routeServer(view: AgentView, log: ApiLog, wanted: (path: string) => boolean): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES,
@@ -76,6 +76,7 @@ export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
   });
 
   for (const { method, path, query, body, response, answer } of ROUTES) {
+    if (!wanted(path)) continue;
     const schema = { querystring: query, response: { 200: response }, ...(body === undefined ? {} : { body }) };
     app.route({
       method,
@@ -90,6 +91,12 @@ export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
       },
     });
   }
+  return app;
+}
+
+/** The whole API. Not listening yet. */
+export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
+  const app = routeServer(view, log, () => true);
   const document = JSON.stringify(openApiDocument(view.status().version));
   app.get('/v1/openapi.json', (_request, reply) => reply.type(JSON_TYPE).send(document));
   return app;

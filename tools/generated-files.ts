@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configurationReference } from '../agent/index.js';
 import { layoutsHeader, reasonsHeader } from './c-headers.js';
+import { crdFiles } from './crds/index.js';
 import { errorsPage, mapsPage, reasonsPage, reasonsTable } from './reference-tables.js';
 import { wirePage } from './wire-tables.js';
 
@@ -23,6 +24,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: 'docs/reference/maps.md', text: mapsPage() },
     { path: 'docs/reference/reasons.md', text: reasonsPage() },
     { path: 'docs/reference/wire.md', text: wirePage() },
+    ...crdFiles(),
   ];
 }
 
