@@ -8,6 +8,8 @@ BPF_DIRECTORY := datapath/kernel/bpf
 BPF_SOURCES := $(wildcard $(BPF_DIRECTORY)/*.c $(BPF_DIRECTORY)/*.h)
 BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
 FLOOR_OBJECT := dist/bench/floor.bpf.o
+# The CNI plugin in one file, which starts sooner than several.
+CNI_BUNDLE := dist/cni/sfc-cni.cjs
 BPF_CFLAGS = -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH))
 CLANG ?= clang
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
@@ -31,6 +33,7 @@ $(STAMP): package.json package-lock.json
 build: setup ## compile the TypeScript and the BPF program to dist/
 	@$(MAKE) -s $(BPF_OBJECT) $(FLOOR_OBJECT)
 	@npx tsc -p tsconfig.build.json
+	@npx rolldown dist/cni/main.js --format cjs --platform node --log-level warn --file $(CNI_BUNDLE) >/dev/null
 
 $(BPF_OBJECT): $(BPF_SOURCES)
 	@mkdir -p $(@D)

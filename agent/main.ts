@@ -15,8 +15,9 @@ import { type LockFile, tryLock } from './allocation/index.js';
 import { type CommandLine, parseCommandLine, resolveSettings, type Settings } from './config/index.js';
 import { openDatapath, removeEverything } from './datapath/index.js';
 import { hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
-import { exceptions, holdAll, openGuard, removeGuardIfAny } from './guard/index.js';
+import { exceptions, holdAll, markGuard, openGuard, removeGuardIfAny } from './guard/index.js';
 import { nodeAddress } from './probes/index.js';
+import { openSandboxes } from './sandboxes/index.js';
 import { openSource } from './sources/index.js';
 
 /** sysexits.h EX_SOFTWARE: an error that no code names. */
@@ -68,9 +69,11 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     datapath,
     discovery: hostDiscovery(runCommand, (ms) => wait(ms)),
     guard,
+    markGuard: (on) => markGuard(settings.runDir, on),
     guardExcept: exceptions(settings),
     allocations: opened.allocations,
     source: opened.source,
+    sandboxes: openSandboxes(settings.runDir, log),
     timeouts: settings.timeouts,
     flowsPerEndpoint: settings.limits.flowsPerEndpoint,
     sourceCheck: settings.sourceCheck,
@@ -151,8 +154,11 @@ async function main(): Promise<number> {
       process.exit(code);
     });
     lock = takeRunDirectory(settings);
-    if (line.hold) await holdAll(settings, runCommand, logger);
-    else if (line.remove) {
+    if (line.hold) {
+      await holdAll(settings, runCommand, logger);
+      markGuard(settings.runDir, true);
+    } else if (line.remove) {
+      markGuard(settings.runDir, false);
       removeEverything(settings, root, logger);
       removeGuardIfAny();
     } else await run(settings, version, root, logger);
