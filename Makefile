@@ -90,6 +90,10 @@ bench-save: build ## the same, kept in docs/reference/benchmarks.md
 demo: build ## real packets between namespaces; DEMO=walkthrough, chain, reply or twice, DATAPATH=kernel or userspace, FAMILY=4, 6 or dual, KEEP=1 leaves it running
 	@node dist/demo/main.js
 
+demo-kube: build setup-kube ## from nothing to a Kubernetes on this machine with the walkthrough steered in it (as root); INSTALLER=kustomize or helm, CNI=bridge, ptp or flannel, KEEP=1
+	@node dist/test/kube/main.js build
+	@node dist/demo/kube/main.js
+
 demo-clean: build ## remove what a kept or killed demo left
 	@node dist/demo/main.js --clean
 
