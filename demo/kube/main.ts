@@ -24,7 +24,7 @@ const { values } = parseArgs({
     cni: { type: 'string', default: process.env.CNI || 'bridge' },
     requests: { type: 'string', default: process.env.DEMO_REQUESTS || '40' },
     name: { type: 'string', default: 'sfc-kube' },
-    directory: { type: 'string', default: '/var/lib/sfc-kube' },
+    directory: { type: 'string', default: '/var/tmp/sfc-kube' },
   },
 });
 

@@ -75,7 +75,7 @@ const REQUESTS = 20;
 let walkthrough: KubeWalkthrough;
 let namespaces: PodNamespaces;
 beforeAll(async () => {
-  walkthrough = await startSteered({ name: 'sfcd2', directory: '/var/lib/sfcd2', cni: 'ptp', families: 'dual' });
+  walkthrough = await startSteered({ name: 'sfcd2', directory: '/var/tmp/sfcd2', cni: 'ptp', families: 'dual' });
   namespaces = new PodNamespaces('sfcd2');
   const { kubectl } = walkthrough.cluster;
   await kubectl(['apply', '-f', '-'], { stdin: OBJECTS });

@@ -7,7 +7,7 @@ import { startSteered } from './shared.js';
 
 let walkthrough: KubeWalkthrough;
 beforeAll(async () => {
-  walkthrough = await startSteered({ name: 'sfcf', directory: '/var/lib/sfcf', cni: 'flannel' }, 'helm');
+  walkthrough = await startSteered({ name: 'sfcf', directory: '/var/tmp/sfcf', cni: 'flannel' }, 'helm');
   await walkthrough.applyPods();
   await walkthrough.applySteering();
   await walkthrough.connectClients();

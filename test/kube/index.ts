@@ -10,4 +10,5 @@ export type { Node, NodeProgram } from './node.js';
 export type { Cni } from './node-files.js';
 export { type IpFamilies, numbersOf } from './numbers.js';
 export { phase, type Say, seconds, silent, until } from './progress.js';
-export { type Swept, sweep } from './sweep.js';
+export { type Swept, sweep, testPlace } from './sweep.js';
+export { apply, type PodFacts, podsOf, type ToolsOptions, toolsDaemonSet, toolsPod } from './workloads.js';

@@ -74,7 +74,7 @@ async function up(): Promise<void> {
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > 20) throw new SfcError('USAGE', `NODES (--nodes) is 1 to 20, not ${values.nodes}`);
   const cni = oneOf(CNIS, values.cni, 'CNI (--cni)');
   const families = oneOf(FAMILIES, values.family, 'FAMILY (--family)');
-  const running = startCluster({ name, directory, nodes, cni, families, masquerade, say });
+  const running = startCluster({ name, directory, nodes, cni, families, masquerade, keep: process.env.KEEP === '1', say });
   const cluster = await phase(say, 'the cluster', () => running);
   say(help(cluster));
 }

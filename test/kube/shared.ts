@@ -9,7 +9,7 @@ import { type Installer, install, projectVersion } from '../../demo/kube/install
 import { KubeWalkthrough } from '../../demo/kube/walkthrough.js';
 import { CACHE, type ClusterOptions, type Say, startCluster } from './index.js';
 
-export const SHARED = { name: 'sfct', directory: '/var/lib/sfct' };
+export const SHARED = { name: 'sfct', directory: '/var/tmp/sfct' };
 export const say: Say = (line) => void process.stdout.write(`  ${line}\n`);
 
 /** A cluster with sfc installed and nothing steered yet. Throws `COMMAND_FAILED`. */
