@@ -1,13 +1,15 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean setup-kube test-kube cluster cluster-down clean
+.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean demo-kube setup-kube test-kube cluster cluster-down image image-root clean
 
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
 BPF_SOURCES := $(wildcard $(BPF_DIRECTORY)/*.c $(BPF_DIRECTORY)/*.h)
 BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
 FLOOR_OBJECT := dist/bench/floor.bpf.o
+# The CNI plugin in one file, which starts sooner than several.
+CNI_BUNDLE := dist/cni/sfc-cni.cjs
 BPF_CFLAGS = -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH))
 CLANG ?= clang
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
@@ -31,6 +33,7 @@ $(STAMP): package.json package-lock.json
 build: setup ## compile the TypeScript and the BPF program to dist/
 	@$(MAKE) -s $(BPF_OBJECT) $(FLOOR_OBJECT)
 	@npx tsc -p tsconfig.build.json
+	@npx rolldown dist/cni/main.js --format cjs --platform node --log-level warn --file $(CNI_BUNDLE) >/dev/null
 
 $(BPF_OBJECT): $(BPF_SOURCES)
 	@mkdir -p $(@D)
@@ -87,8 +90,31 @@ bench-save: build ## the same, kept in docs/reference/benchmarks.md
 demo: build ## real packets between namespaces; DEMO=walkthrough, chain, reply or twice, DATAPATH=kernel or userspace, FAMILY=4, 6 or dual, KEEP=1 leaves it running
 	@node dist/demo/main.js
 
+demo-kube: build setup-kube ## from nothing to a Kubernetes on this machine with the walkthrough steered in it (as root); INSTALLER=kustomize or helm, CNI=bridge, ptp or flannel, KEEP=1
+	@node dist/test/kube/main.js build
+	@node dist/demo/kube/main.js
+
 demo-clean: build ## remove what a kept or killed demo left
 	@node dist/demo/main.js --clean
+
+# What an image has of ours, as it lies there. Only what the programs need: no tests, no testbed, no tools of development.
+IMAGE_FOLDERS := agent api capture cli cni controller datapath errors geneve kubernetes maps policy replay
+ROOT ?= dist/image
+BASE ?= docker.io/library/node:20-bookworm-slim
+IMAGE ?= sfc:$(shell node -p "require('./package.json').version" 2>/dev/null)
+
+image-root:
+	@rm -rf '$(ROOT)' && mkdir -p '$(ROOT)/opt/sfc/dist' '$(ROOT)/usr/local/bin'
+	@cp -a package.json bin '$(ROOT)/opt/sfc'
+	@for folder in $(IMAGE_FOLDERS); do [ ! -d dist/$$folder ] || cp -a dist/$$folder '$(ROOT)/opt/sfc/dist'; done
+	@find '$(ROOT)/opt/sfc/dist' \( -name '*.map' -o -name 'cast.js' -o -name '*.records.js' -o -name 'fake-*.js' \) -delete
+	@npm ls --omit=dev --all --parseable 2>/dev/null | sed -n 's#^$(CURDIR)/##p' | xargs cp -a --parents -t '$(ROOT)/opt/sfc'
+	@for program in bin/*; do ln -s "/opt/sfc/$$program" '$(ROOT)/usr/local/bin'; done
+	@cp tools/tcpdump-as-root.sh '$(ROOT)/usr/local/bin/tcpdump'
+
+image: build ## the container image, by buildah; IMAGE=sfc:VERSION, BASE=an image with Debian 12 and Node.js 20 or later
+	@$(MAKE) -s image-root
+	buildah bud --build-arg ARTIFACTS=prebuilt --build-arg BASE='$(BASE)' -t '$(IMAGE)' .
 
 clean: ## remove what was built
 	rm -rf dist

@@ -9,7 +9,7 @@
  * (clock, discovery, allocations, datapath) comes in as a port.
  */
 
-import type { Datapath } from '../datapath/index.js';
+import { type Datapath, isPodKind } from '../datapath/index.js';
 import { ENDPOINT_SELECTS, type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
 import { type Address, compileNode, type FailsProbes, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
 import type { Allocation, Allocations } from './allocation/index.js';
@@ -27,8 +27,9 @@ import { aimKey, aimsOf, Prober } from './probes/index.js';
 import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
 import { RoundLog } from './round-log.js';
 import { type Rounds, startRounds } from './rounds.js';
+import type { Sandboxes, SandboxRecord } from './sandboxes/index.js';
 import { Sizes, sizeProblem } from './sizes/index.js';
-import type { DirectoryContent, ManifestReader } from './sources/index.js';
+import type { Source } from './sources/index.js';
 import type { RoundState } from './state.js';
 import type {
   AgentView,
@@ -58,16 +59,18 @@ export interface AgentOptions {
   readonly port: number;
   /** Why this datapath, in words. */
   readonly chosen: string;
-  /** The manifest directory, for status. */
-  readonly where: string;
   readonly intervalMs: number;
   readonly datapath: Datapath;
   readonly discovery: Discovery;
   readonly guard: GuardKeeper;
+  /** Leaves word, for whoever starts pods while no agent runs, whether new interfaces are held. */
+  readonly markGuard: (on: boolean) => void;
   /** Interfaces that are none of pods, by name. */
   readonly guardExcept: readonly string[];
   readonly allocations: Allocations;
-  readonly reader: ManifestReader;
+  /** What a CNI plugin tells. */
+  readonly sandboxes: Sandboxes;
+  readonly source: Source;
   readonly log: Log;
   readonly timeouts: FlowTimeouts;
   /** Flows of one pod; 0: no limit. */
@@ -97,9 +100,10 @@ export class Agent implements AgentView {
   readonly #outages: Outages;
   readonly #sizes: Sizes;
   readonly #attachments: Attachments;
-  #content: DirectoryContent | undefined;
+  /** As the source tells it; `#world` has what a CNI plugin told besides. */
+  #read: World | undefined;
   #world: World | undefined;
-  #source = { documents: 0, readAt: '', trouble: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
+  #source = { documents: 0, readAt: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
   #allocation: { readonly world: World; readonly value: Allocation } | undefined;
   #endpoints:
     | { readonly world: World; readonly at: number; readonly tracked: readonly TrackedEndpoint[]; readonly survey: Survey }
@@ -119,11 +123,13 @@ export class Agent implements AgentView {
     this.#said = new RoundLog(options.log);
     this.#outages = new Outages(options.log, options.clock.wall);
     this.#sizes = new Sizes(options.log, options.node, options.discovery);
+    options.source.listen(() => this.#rounds.wish('source'));
     this.#rounds = startRounds(
       (reasons) => this.#round(reasons),
       (error) => options.log.error({ err: error }, 'a round crashed'),
     );
     this.#interval = setInterval(() => this.#rounds.wish('interval'), options.intervalMs);
+    options.sandboxes.attend({ told: () => this.#rounds.wish('host'), missing: (sandbox) => this.#missingOfSandbox(sandbox) });
     this.#prober = new Prober({
       answers: this.#maps.sfcprobe,
       send: options.sendIp,
@@ -149,17 +155,8 @@ export class Agent implements AgentView {
     });
   }
 
-  /** The source has content that differs from the last. */
-  sourceChanged(content: DirectoryContent): void {
-    this.#content = content;
-    this.#rounds.wish('source');
-  }
-
-  /** The source cannot be read (or can again: empty). What it told last stays. */
-  sourceTrouble(message: string): void {
-    this.#source.trouble = message;
-    if (message === '') this.#options.log.info({ directory: this.#options.where }, 'the manifest directory is readable');
-    else this.#options.log.error({ directory: this.#options.where }, message);
+  get sandboxes(): Sandboxes {
+    return this.#options.sandboxes;
   }
 
   /** Something about the host's interfaces, routes or neighbours changed. */
@@ -187,7 +184,8 @@ export class Agent implements AgentView {
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
     const { clock, log } = this.#options;
     const start = clock.monotonic();
-    this.#readContent();
+    this.#takeFromSource();
+    if (this.#read !== undefined) this.#world = this.#options.sandboxes.amend(this.#read, this.#options.node);
     const world = this.#world;
     if (world === undefined) return undefined;
     const surveyed = this.#endpoints;
@@ -198,12 +196,14 @@ export class Agent implements AgentView {
     }
     try {
       const { changes, againInMs } = await this.#bringAbout(world, survey);
+      this.#options.sandboxes.judge();
       const durationMs = clock.monotonic() - start;
       this.#last = { generation: this.#last.generation + 1, at: clock.wall().toISOString(), durationMs, changes, failure: '' };
       if (changes > 0) log.info({ changes, durationMs: Math.round(durationMs), reasons: [...reasons] }, 'reconciled');
       this.#againAt = againInMs === undefined ? undefined : clock.monotonic() + againInMs;
       this.#said.finished(this.#state, this.#errors());
       this.#outages.follow(this.chains());
+      this.#options.source.reached(this);
       // Last: it looks into pods, and no packet waits for it.
       if (survey && this.#state !== undefined) await this.#sizes.follow({ ...this.#state, survey: this.#endpoints?.survey });
       return againInMs;
@@ -245,19 +245,13 @@ export class Agent implements AgentView {
     return endpoints.flatMap(({ pod, ifindex }) => (full.has(ifindex) ? [{ pod, flows: this.#quotas.flowsOf(ifindex) }] : []));
   }
 
-  #readContent(): void {
-    const content = this.#content;
-    if (content === undefined) return;
-    this.#content = undefined;
-    const read = this.#options.reader.read(content);
-    this.#world = read.world;
-    this.#source = {
-      ...this.#source,
-      documents: read.documents,
-      readAt: this.#options.clock.wall().toISOString(),
-      problems: read.problems,
-      locate: read.locate,
-    };
+  #takeFromSource(): void {
+    const { source, clock } = this.#options;
+    const read = source.take();
+    if (read === undefined) return;
+    const { world, documents, problems, locate } = read;
+    this.#read = world;
+    this.#source = { documents, readAt: clock.wall().toISOString(), problems, locate };
   }
 
   async #bringAbout(world: World, survey: boolean): Promise<{ changes: number; againInMs: number | undefined }> {
@@ -269,7 +263,10 @@ export class Agent implements AgentView {
         addresses: addresses.map(({ text }) => text),
         terminating,
       }));
-      const found = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery);
+      const { sandboxes } = this.#options;
+      const told = sandboxes.interfaces(world, node);
+      const found = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery, told);
+      sandboxes.surveyed(found.survey.links);
       this.#endpoints = { world, at: clock.monotonic(), ...found };
     }
     const endpoints = this.#endpoints?.tracked ?? [];
@@ -319,6 +316,7 @@ export class Agent implements AgentView {
     const missing = (ifindex: number) =>
       guard.isSettled(ifindex) ? '' : attachErrors.get(ifindex) || missingOf(ifindex, target, observed);
     guard.close(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, missing(ifindex)]))));
+    this.#options.markGuard(guard.on);
     const problems = [...this.#source.problems, ...[...lookup.problems, ...compiled.problems].map(this.#source.locate)];
     this.#state = { world, allocation, compiled, failsProbes, problems, endpoints, attachErrors, target, result };
     return result;
@@ -331,6 +329,31 @@ export class Agent implements AgentView {
     return { links: [...links.values()], routes, ranges, endpoints, except: this.#options.guardExcept };
   }
 
+  /** What is not in place of a sandbox that a CNI plugin told of, in words; empty when nothing is. */
+  #missingOfSandbox({ pod: told, addresses, ifindexes }: SandboxRecord): string {
+    const { node, guard, sandboxes } = this.#options;
+    const name = `${told.namespace}/${told.name}`;
+    if (this.#state === undefined) return this.#notReady() || 'the first reconciliation is not done';
+    const pod = this.#state.world.pods.find((one) => sandboxes.isOf(one, told));
+    if (pod === undefined) return `no pod ${name}${told.uid === '' ? '' : ` of UID ${told.uid}`} is known yet`;
+    if (pod.hostNetwork || pod.phase === 'Succeeded' || pod.phase === 'Failed') return '';
+    if (pod.nodeName !== node) return `${name} is not on this node, but on ${pod.nodeName || 'none yet'}`;
+    const endpoint = this.#state.endpoints.find((one) => one.pod === name);
+    if (endpoint === undefined) return `${name} has no address yet`;
+    if (endpoint.problem !== '') return endpoint.problem;
+    const { ifindex, ifname } = endpoint;
+    const links = this.#endpoints?.survey.links;
+    const own = ifindexes.filter((one) => isPodKind(links?.get(one)?.kind ?? 'veth'));
+    // What is in place may be that of a sandbox before.
+    if ((own.length === 1 && own[0] !== ifindex) || !addresses.every((one) => endpoint.addresses.includes(one)))
+      return `${name} is known as it was before, at ${ifname}`;
+    const { target, attachErrors } = this.#state;
+    const missing = attachErrors.get(ifindex) ?? missingOf(ifindex, target, this.#reconciler.observed);
+    if (missing !== '') return missing;
+    if (!this.#attachments.has(ifindex)) return `${ifname} has no programs yet`;
+    return guard.isSettled(ifindex) ? '' : `the guard holds ${ifname}`;
+  }
+
   #errors(): string[] {
     const result = this.#state?.result;
     const failure = this.#last.failure === '' ? [] : [this.#last.failure];
@@ -341,7 +364,7 @@ export class Agent implements AgentView {
 
   /** What is still missing, in words; empty when ready. A selector that is over capacity does not count: the rest of the node works. */
   #notReady(): string {
-    if (this.#world === undefined) return this.#source.trouble || 'the manifests have not been read yet';
+    if (this.#world === undefined) return this.#options.source.state().trouble || 'the manifests have not been read yet';
     if (this.#state === undefined) return this.#last.failure || 'the first reconciliation is not done';
     if (this.#last.failure !== '') return this.#last.failure;
     const owed = this.#state.result.owed[0];
@@ -352,7 +375,8 @@ export class Agent implements AgentView {
   }
 
   status(): StatusView {
-    const { version, node, pid, port, chosen, where, datapath } = this.#options;
+    const { version, node, pid, port, chosen, source, datapath } = this.#options;
+    const { hint: _, ...sourceState } = source.state();
     const notReady = this.#notReady();
     const counters = counterViews(this.#maps);
     return {
@@ -363,7 +387,7 @@ export class Agent implements AgentView {
       ready: notReady === '',
       notReady,
       datapath: { kind: datapath.kind, chosen, port, adopted: datapath.adopted },
-      source: { kind: 'directory', where, documents: this.#source.documents, readAt: this.#source.readAt },
+      source: { ...sourceState, documents: this.#source.documents, readAt: this.#source.readAt },
       reconcile: {
         generation: this.#last.generation,
         lastAt: this.#last.at,
@@ -421,16 +445,13 @@ export class Agent implements AgentView {
   }
 
   problems(): readonly ProblemView[] {
-    const { trouble, problems } = this.#source;
+    const { problems } = this.#source;
+    const { trouble, hint, where } = this.#options.source.state();
     const current = this.#state === undefined || this.#state.world !== this.#world ? problems : this.#state.problems;
     const outages = this.#outages.current.map((outage) => this.#source.locate(outageProblem(outage)));
     const known = [...current, ...outages, ...this.#sizes.current.map(sizeProblem)];
     if (trouble === '') return known;
-    const hint = 'What was read before stays in force; see --manifests.';
-    return [
-      { severity: 'error', file: this.#options.where, document: 0, line: 0, resource: '', path: '', message: trouble, hint },
-      ...known,
-    ];
+    return [{ severity: 'error', file: where, document: 0, line: 0, resource: '', path: '', message: trouble, hint }, ...known];
   }
 
   conflicts(): ReturnType<AgentView['conflicts']> {

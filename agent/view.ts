@@ -173,6 +173,51 @@ export interface GuardView {
   readonly unsteered: number;
 }
 
+/** How a kind of objects is watched at the API server. */
+export interface WatchView {
+  /** `trafficselectors`. */
+  readonly resource: string;
+  /** It has been read once as a whole. */
+  readonly synced: boolean;
+  readonly objects: number;
+  /** A watch is open. */
+  readonly watching: boolean;
+  readonly lists: number;
+  readonly watches: number;
+  readonly events: number;
+  /** Seconds since the API server's last word while no watch is open; 0 while one is. */
+  readonly staleSeconds: number;
+  /** Code and words of what is wrong, or empty. */
+  readonly trouble: string;
+}
+
+/** What this node tells the cluster of what it has programmed. */
+export interface ReportView {
+  readonly name: string;
+  /** When it was written last; empty: not yet. */
+  readonly writtenAt: string;
+  readonly writes: number;
+  readonly trouble: string;
+}
+
+/** Where the manifests come from. */
+export interface SourceView {
+  readonly kind: 'directory' | 'kubernetes';
+  /** The directory, or the API server. */
+  readonly where: string;
+  readonly documents: number;
+  /** When something new was read last. */
+  readonly readAt: string;
+  /** Why it cannot be read now, or empty. What was read last stays in force. */
+  readonly trouble: string;
+  /** Since when; empty: it can be. */
+  readonly since: string;
+  /** One for each kind, of a cluster. */
+  readonly watches: readonly WatchView[];
+  /** Null where nothing is reported. */
+  readonly report: ReportView | null;
+}
+
 export interface StatusView {
   readonly version: string;
   readonly node: string;
@@ -187,7 +232,7 @@ export interface StatusView {
     readonly port: number;
     readonly adopted: readonly string[];
   };
-  readonly source: { readonly kind: string; readonly where: string; readonly documents: number; readonly readAt: string };
+  readonly source: SourceView;
   readonly reconcile: {
     readonly generation: number;
     readonly lastAt: string;
@@ -230,10 +275,51 @@ export interface StatusView {
   readonly counters: readonly CounterView[];
 }
 
+/** What a CNI plugin tells of a pod's network namespace, once its interface is made. */
+export interface SandboxTold {
+  /** `uid` is empty where the runtime does not name it. */
+  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
+  /** Name of the CNI network. */
+  readonly network: string;
+  /** Path of the network namespace on the host. */
+  readonly netns: string;
+  /** Inside it. */
+  readonly interface: string;
+  /** Names of the interfaces on the host that were made or used for it: the pod's own, and the bridge that it is a port of. */
+  readonly hostInterfaces: readonly string[];
+  readonly addresses: readonly string[];
+}
+
+export interface SandboxView extends SandboxTold {
+  /** The runtime's container ID. */
+  readonly id: string;
+  readonly toldAt: string;
+  /** What is not in place yet, in words; empty when everything is. */
+  readonly missing: string;
+}
+
+export interface SandboxesBody {
+  readonly items: readonly SandboxView[];
+}
+
+/** Where a CNI plugin tells of sandboxes. */
+export interface SandboxDesk {
+  list(): readonly SandboxView[];
+  /**
+   * Resolves when the pod's entries are in the maps and its programs attached, or nothing is to be steered there.
+   * A second interface of a sandbox that is known is not taken.
+   * @throws SfcError SANDBOX_PENDING when that is not so after `waitMs`; the sandbox stays known
+   */
+  tell(id: string, sandbox: SandboxTold, waitMs: number): Promise<SandboxView>;
+  /** The sandbox is gone, or that interface of it. What is not known is fine. */
+  forget(id: string, interfaceInside: string): void;
+}
+
 /** One entry of a map: the raw fields by name, addresses and paths as text. */
 export type MapEntryView = Readonly<Record<string, string | number>>;
 
 export interface AgentView {
+  readonly sandboxes: SandboxDesk;
   status(): StatusView;
   maps(): readonly MapView[];
   entries(map: MapName): readonly MapEntryView[];

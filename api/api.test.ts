@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -8,8 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentView } from '../agent/view.js';
 import { SfcError } from '../errors/index.js';
 import { MAP_NAMES } from '../maps/index.js';
-import { fakeView, flowEntry } from './fake-view.js';
-import { type Api, startApi } from './index.js';
+import { fakeView, flowEntry, SANDBOX } from './fake-view.js';
+import { type Api, type ProbeServer, startApi, startProbes } from './index.js';
+import { parseHealthAddress } from './probes.js';
 import { ROUTES } from './routes.js';
 import { listenAt } from './socket.js';
 
@@ -287,8 +288,9 @@ describe('the OpenAPI document', () => {
     expect(document).toMatchObject({ openapi: '3.1.0', info: { version: '0.1.0' } });
     const ajv = new Ajv2020({ strict: false });
     ajv.addSchema(document, 'api');
-    const paths = document.paths as Record<string, unknown>;
-    expect(Object.keys(paths)).toEqual(ROUTES.map(({ path }) => path.replace(':name', '{name}')));
+    const paths = document.paths as Record<string, object>;
+    expect(Object.keys(paths)).toEqual([...new Set(ROUTES.map(({ path }) => path.replace(':name', '{name}')))]);
+    expect(Object.keys(paths['/v1/sandboxes/{name}'] ?? {})).toEqual(['get', 'put', 'delete']);
     const pointer = (path: string, status: string) =>
       `api#/paths/${path.replaceAll('/', '~1').replace('{', '%7B').replace('}', '%7D')}/get/responses/${status}/content/application~1json/schema`;
     const answers = ['/v1/maps/', '/v1/chains/', '/v1/selectors/'].flatMap((path) =>
@@ -301,6 +303,56 @@ describe('the OpenAPI document', () => {
     }
     expect(ajv.validate(pointer('/v1/maps/{name}', '404'), await json('/v1/maps/none'))).toBe(true);
     expect(ajv.validate(pointer('/v1/maps/{name}', '200'), await json('/v1/maps/none'))).toBe(false);
+  });
+});
+
+describe('sandboxes', () => {
+  const { id: _, toldAt: __, missing: ___, interface: ____, ...told } = SANDBOX;
+  const at = (id: string) => `/v1/sandboxes/${id}?interface=eth0`;
+
+  async function send(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+    const given = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const { status, text } = await ask(path, { method, ...given });
+    return { status, body: JSON.parse(text) };
+  }
+
+  it('are told of, and the answer comes when everything is in place', async () => {
+    const heard: unknown[] = [];
+    const tell: AgentView['sandboxes']['tell'] = async (id, sandbox, waitMs) => {
+      heard.push([id, sandbox, waitMs]);
+      return { ...SANDBOX, id };
+    };
+    await start(fakeView({ sandboxes: { ...fakeView().sandboxes, tell } }));
+    expect(await send('PUT', at('4f1c'), { ...told, waitMs: 500 })).toEqual({ status: 200, body: SANDBOX });
+    expect(heard).toEqual([['4f1c', { ...told, interface: 'eth0' }, 500]]);
+  });
+
+  it('are refused with the reason while something is missing', async () => {
+    const tell = async () => {
+      throw new SfcError('SANDBOX_PENDING', 'not in place after 1 s: map full');
+    };
+    await start(fakeView({ sandboxes: { ...fakeView().sandboxes, tell } }));
+    expect(await send('PUT', at('4f1c'), { ...told, waitMs: 1 })).toMatchObject({ status: 504, body: { code: 'SANDBOX_PENDING' } });
+    expect(logged.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('are forgotten, whether they are known or not', async () => {
+    const forgotten: string[] = [];
+    await start(fakeView({ sandboxes: { ...fakeView().sandboxes, forget: (...which) => void forgotten.push(which.join('/')) } }));
+    expect(await send('DELETE', at('4f1c'))).toEqual({ status: 200, body: { ok: true } });
+    expect(forgotten).toEqual(['4f1c/eth0']);
+  });
+
+  it.each([
+    ['an id that is no file name', '..%2F4f1c', told],
+    ['an id of the wrong letters', '-x', told],
+    ['no addresses', '4f1c', { ...told, addresses: undefined }],
+    ['a field that nobody knows', '4f1c', { ...told, colour: 'red' }],
+    ['no body', '4f1c', undefined],
+  ])('with %s are refused', async (_what, id, body) => {
+    await start();
+    const answered = await send('PUT', at(id), body === undefined ? undefined : { ...body, waitMs: 1 });
+    expect(answered).toMatchObject({ status: 400, body: { code: 'BAD_REQUEST' } });
   });
 });
 
@@ -386,5 +438,45 @@ describe('the socket', () => {
     const error = await refusal(start(fakeView(), join(deep, 's')));
     expect(error.code).toBe('CONFIG_INVALID');
     expect(readdirSync(deep)).toEqual([]);
+  });
+});
+
+describe('probes over TCP', () => {
+  const log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };
+  let probes: ProbeServer | undefined;
+
+  afterEach(async () => {
+    await probes?.close();
+    probes = undefined;
+  });
+
+  async function freePort(): Promise<number> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+
+  it('are answered as on the socket, and nothing else is', async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const status = { ...fakeView().status(), ready: false, notReady: 'the manifests have not been read yet' };
+    probes = await startProbes(fakeView({ status: () => status }), address, log);
+    expect((await fetch(`http://${address}/healthz`)).status).toBe(200);
+    const ready = await fetch(`http://${address}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ code: 'NOT_READY', message: 'the manifests have not been read yet' });
+    for (const path of ['/v1/status', '/v1/openapi.json', '/v1/maps/sfcflow'])
+      expect((await fetch(`http://${address}${path}`)).status).toBe(404);
+  });
+
+  it('need an address that can be had', async () => {
+    for (const wrong of ['7083', '127.0.0.1', '127.0.0.1:0', '127.0.0.1:70000', '::1:7083', 'a b:1']) {
+      await expect(startProbes(fakeView(), wrong, log)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    }
+    const address = `127.0.0.1:${await freePort()}`;
+    probes = await startProbes(fakeView(), address, log);
+    await expect(startProbes(fakeView(), address, log)).rejects.toThrow('EADDRINUSE');
+    expect(parseHealthAddress('[::1]:7083')).toEqual({ host: '::1', port: 7083 });
   });
 });

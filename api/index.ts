@@ -5,6 +5,7 @@ import { type ApiLog, apiServer } from './server.js';
 import { listenAt } from './socket.js';
 
 export type { MapPage } from './map-schemas.js';
+export { type ProbeServer, startProbes } from './probes.js';
 export type { ErrorBody, ListBody } from './schemas.js';
 export type { ApiLog } from './server.js';
 

@@ -19,11 +19,15 @@ export const ERRORS = {
     exit: 78,
   },
   BPF_UNAVAILABLE: {
-    hint: 'The kernel datapath needs root (CAP_BPF, CAP_NET_ADMIN), a kernel from 5.15 on, and libbpf1.',
+    hint: 'The kernel datapath needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON), a kernel from 5.15 on, and libbpf1.',
     status: 500,
     exit: 69,
   },
-  BPF_LOAD: { hint: 'The verifier refused the program; the lines above are the end of its log.', status: 500, exit: 70 },
+  BPF_LOAD: {
+    hint: 'The verifier refused the program; the lines above are the end of its log. Without CAP_PERFMON it refuses every version of it.',
+    status: 500,
+    exit: 70,
+  },
   BPF_ATTACH: { hint: 'The program could not be attached to the interface; the cause names the errno.', status: 500, exit: 71 },
   USERSPACE_UNAVAILABLE: {
     hint: 'The userspace datapath needs CAP_NET_ADMIN and CAP_NET_RAW (root, or `unshare -Urn`), /dev/net/tun, and `tc` with u32 and mirred.',
@@ -42,6 +46,16 @@ export const ERRORS = {
     hint: 'Only classic pcap files are read; convert with `tcpdump -r IN -w OUT` or `editcap -F pcap IN OUT`.',
     status: 422,
     exit: 65,
+  },
+  SANDBOX_PENDING: {
+    hint: 'The runtime tries again, and the agent goes on meanwhile; `sfc status` and `sfc get endpoints` show what it waits for.',
+    status: 504,
+    exit: 75,
+  },
+  CNI_INSTALL: {
+    hint: 'The CNI plugin could not be put on the node; look at --cni-bin-dir and --cni-conf-dir, and at docs/cni.md.',
+    status: 500,
+    exit: 74,
   },
   ALLOCATION_EXHAUSTED: {
     hint: 'No free service path id or service address is left; widen the range in the configuration.',
@@ -70,6 +84,38 @@ export const ERRORS = {
     exit: 70,
   },
   ALREADY_RUNNING: { hint: 'Another sfcd uses this run directory; stop it, or give this one its own --run-dir.', status: 409, exit: 73 },
+  KUBERNETES_CONFIG: {
+    hint: 'In a pod the service account is used; elsewhere name a kubeconfig file (--kubeconfig) whose server, user and files are right.',
+    status: 500,
+    exit: 78,
+  },
+  KUBERNETES_UNREACHABLE: {
+    hint: 'The API server does not answer, or not yet; it is asked again and again. What is programmed stays as it is.',
+    status: 503,
+    exit: 69,
+  },
+  KUBERNETES_UNAUTHORIZED: {
+    hint: 'The API server does not know our token or certificate: has it expired, or is it of another cluster?',
+    status: 401,
+    exit: 77,
+  },
+  KUBERNETES_FORBIDDEN: {
+    hint: 'Add the rule named above to the role of the service account (or apply the roles of this version), and it goes on by itself.',
+    status: 403,
+    exit: 77,
+  },
+  KUBERNETES_NOT_FOUND: {
+    hint: 'There is no such object, or its kind is not installed: are the CustomResourceDefinitions applied?',
+    status: 404,
+    exit: 66,
+  },
+  KUBERNETES_CONFLICT: { hint: 'Somebody else changed or made the object meanwhile; read it again.', status: 409, exit: 75 },
+  KUBERNETES_EXPIRED: { hint: 'The API server has forgotten that version; it is read anew.', status: 410, exit: 75 },
+  KUBERNETES_REFUSED: {
+    hint: "The API server's own words are above: a schema, a policy or a webhook does not allow it.",
+    status: 422,
+    exit: 65,
+  },
   CLUSTER_UNAVAILABLE: {
     hint: 'docs/testing-kubernetes.md lists what the cluster on one machine needs.',
     status: 500,

@@ -7,7 +7,7 @@
 import { parseCidr } from '../../geneve/index.js';
 import { chainUid, serviceName } from '../names.js';
 import { covers, fill } from '../prefixes.js';
-import { type Fault, type Kind, type Path, show } from '../schema/index.js';
+import { DEFAULT_PROBE, type Fault, type Kind, type Path, show } from '../schema/index.js';
 
 type Mapping = Readonly<Record<string, unknown>>;
 
@@ -130,7 +130,8 @@ function chainRules(document: Mapping): Fault[] {
     if (typeof name !== 'string' || typeof namespace !== 'string') return;
     const path = ['spec', 'serviceFunctions', index, 'name'];
     const labels = Object.entries(mapping(mapping(podSelector).matchLabels)).sort();
-    const asked = probe === undefined ? [] : [Object.entries(mapping(probe)).sort()];
+    // What is absent has its default: an API server writes it out.
+    const asked = probe === undefined ? [] : [Object.entries({ ...DEFAULT_PROBE, ...mapping(probe) }).sort()];
     const text = JSON.stringify([namespace, labels, list(weights), asked]);
     const first = seen.get(name);
     if (first !== undefined) {

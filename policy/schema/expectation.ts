@@ -17,10 +17,12 @@ export interface AnySchema {
   readonly refuses?: Readonly<Record<string, string>>;
   /** What to do about unknown fields. */
   readonly strays?: string;
+  /** Fields that tell the entries of a list apart. */
+  readonly keys?: readonly string[];
 }
 
 /** Annotations that JSON Schema does not know. */
-export const ANNOTATIONS = ['expected', 'refuses', 'strays'];
+export const ANNOTATIONS = ['expected', 'refuses', 'strays', 'keys'];
 
 /** `a, b or c`. */
 export function list(words: readonly string[], link: string): string {

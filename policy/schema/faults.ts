@@ -52,6 +52,10 @@ function wrongKey(schema: AnySchema, parent: Path, key: string): Fault {
 
 function wrongSize(schema: AnySchema, path: Path, value: unknown): Fault | undefined {
   const isList = Array.isArray(value);
+  if (schema.properties === undefined && schema.maxProperties !== undefined && Object.keys(value as object).length > schema.maxProperties) {
+    const message = `has ${Object.keys(value as object).length} entries; expected ${schema.maxProperties} at most`;
+    return { severity: 'error', path, message, hint: 'Take the fewest that tell the pods apart.' };
+  }
   const names = isList ? [] : Object.keys(value as object);
   const size = isList ? value.length : names.length;
   const known = names.filter((name) => Object.hasOwn(schema.properties ?? {}, name));

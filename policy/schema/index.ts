@@ -15,4 +15,15 @@ export {
 export { nearestName } from './nearest.js';
 export { formatPath, type Path } from './path.js';
 export { DEFAULT_AFFINITY_TIMEOUT, DEFAULT_PROBE } from './service-function-chain.js';
+export {
+  type ChainStatus,
+  type Condition,
+  chainStatusSchema,
+  type FunctionStatus,
+  MOST_FAILING,
+  type SelectorStatus,
+  type SteeringNodeStatus,
+  selectorStatusSchema,
+  steeringNodeStatusSchema,
+} from './status.js';
 export { checkDocument } from './validate.js';

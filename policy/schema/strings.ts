@@ -15,6 +15,7 @@ const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]';
 /** RFC 1123 label. */
 export function dnsLabel(options: StringOptions): TString {
   return Type.String({
+    maxLength: 63,
     pattern: `^${LABEL}$`,
     expected: 'up to 63 lower-case letters, digits and "-", with a letter or digit at both ends',
     ...options,
@@ -24,6 +25,7 @@ export function dnsLabel(options: StringOptions): TString {
 /** RFC 1035 label: as above, but begins with a letter. */
 export function dnsName(options: StringOptions): TString {
   return Type.String({
+    maxLength: 63,
     pattern: '^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$',
     expected: 'up to 63 lower-case letters, digits and "-", beginning with a letter and ending with a letter or digit',
     ...options,
@@ -33,6 +35,7 @@ export function dnsName(options: StringOptions): TString {
 /** RFC 1123 subdomain: the name of most resources. */
 export function dnsSubdomain(options: StringOptions): TString {
   return Type.String({
+    maxLength: 253,
     pattern: `^(?=.{1,253}$)${SUBDOMAIN}$`,
     expected: 'up to 253 lower-case letters, digits, "-" and ".", with a letter or digit at both ends of each part',
     ...options,
@@ -41,6 +44,7 @@ export function dnsSubdomain(options: StringOptions): TString {
 
 export const labelKey = Type.String({
   title: 'label key',
+  maxLength: 317,
   pattern: `^(?=[^/]{1,253}(/.{1,63})?$)(${SUBDOMAIN}/)?${QUALIFIED}$`,
   expected:
     'a name of up to 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends, and before it a DNS name and "/" if need be',
@@ -48,12 +52,13 @@ export const labelKey = Type.String({
 
 export const labelValue = Type.String({
   title: 'label value',
+  maxLength: 63,
   pattern: `^(${QUALIFIED})?$`,
   expected: 'a string of up to 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends',
 });
 
 /** Labels by key. Unsafe: TypeBox's own Record would put the keys' syntax where a wrong key passes. */
-export function labelMap(options: { readonly description: string; readonly minProperties?: number }) {
+export function labelMap(options: { readonly description: string; readonly minProperties?: number; readonly maxProperties?: number }) {
   return Type.Unsafe<Record<string, string>>({
     type: 'object',
     propertyNames: labelKey,
@@ -88,7 +93,13 @@ export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
 };
 
 export function cidr(options: StringOptions): TString {
-  return Type.String({ title: 'prefix', format: 'cidr', expected: 'ADDRESS/LENGTH, such as 10.0.0.0/8 or 2001:db8::/32', ...options });
+  return Type.String({
+    title: 'prefix',
+    format: 'cidr',
+    maxLength: LONGEST_ADDRESS,
+    expected: 'ADDRESS/LENGTH, such as 10.0.0.0/8 or 2001:db8::/32',
+    ...options,
+  });
 }
 
 export function ip(options: StringOptions): TString {
