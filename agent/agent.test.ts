@@ -3,12 +3,12 @@ import type { AttachedInterface, Datapath } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { parseAddress, parseCidr } from '../geneve/index.js';
 import { createMemoryStore, EMPTY_FLOW, ENDPOINT_FLAG, FLOW_FLAG, type MapStore, PATH_FLAG, typedMaps } from '../maps/index.js';
-import { type Chain, EMPTY_WORLD, type Pod, SELECT_EVERYTHING, type Selector, type World } from '../policy/index.js';
+import { type Chain, EMPTY_WORLD, type Pod, type Problem, SELECT_EVERYTHING, type Selector, type World } from '../policy/index.js';
 import { Agent, type AgentOptions } from './agent.js';
 import { type Allocations, allocate, emptyState } from './allocation/index.js';
 import type { Discovery, Location } from './discovery/index.js';
 import { GuardKeeper } from './guard/index.js';
-import type { DirectoryContent } from './sources/index.js';
+import { type DirectoryContent, ManifestSource } from './sources/index.js';
 
 const labelled = (app: string) => ({ requirements: [{ key: 'app', operator: 'In' as const, values: [app] }] });
 
@@ -140,21 +140,23 @@ function cluster(store: MapStore = createMemoryStore()) {
     },
   };
   let world: World = EMPTY_WORLD;
+  const sources = new Map<Agent, ManifestSource>();
   const start = (replaced: Partial<Pick<AgentOptions, 'allocations' | 'sendIp' | 'flowsPerEndpoint' | 'sourceCheck'>> = {}) => {
+    const reader = { read: () => ({ world, problems: [], documents: 9, locate: (problem: Problem) => problem }) };
+    const source = new ManifestSource({ directory: '/manifests', reader, log, wall: () => new Date(0) });
     const agent = new Agent({
       version: '0.0.0',
       node: 'node-one',
       pid: 1,
       port: 7081,
       chosen: 'test',
-      where: '/manifests',
       intervalMs: 20,
       datapath,
       discovery,
       guard: new GuardKeeper({ mode: 'off', tables: NO_TABLES, received: () => new Map(), wait: async () => undefined, log }),
       guardExcept: [],
       allocations,
-      reader: { read: () => ({ world, problems: [], documents: 9, locate: (problem) => problem }) },
+      source,
       log,
       sendIp: () => '',
       nodeAddress: () => undefined,
@@ -165,13 +167,15 @@ function cluster(store: MapStore = createMemoryStore()) {
       ...replaced,
     });
     running.push(agent);
+    sources.set(agent, source);
     return agent;
   };
   const tell = (agent: Agent, next: World) => {
     world = next;
-    agent.sourceChanged(content);
+    sources.get(agent)?.changed(content);
   };
-  return { datapath, places, logged, start, tell, maps: typedMaps(store) };
+  const trouble = (agent: Agent, message: string) => sources.get(agent)?.troubled(message);
+  return { datapath, places, logged, start, tell, trouble, maps: typedMaps(store) };
 }
 
 const eventually = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
@@ -377,12 +381,14 @@ describe('the agent', () => {
     const key = { path: 257, family: 1, client };
     maps.sfcaffinity.set(key, { last_seen: 1, backend: firewall, backend_family: 1 });
     const flags = FLOW_FLAG.forwardAToB | FLOW_FLAG.nextHop | FLOW_FLAG.resolved;
-    const flow = { ...EMPTY_FLOW, role: 1, path: 257, next_path: 257, next_hop: firewall, next_family: 1, flags, last_seen: 77 };
+    // Recent: the clock counts from the machine's start, and idle flows are forgotten.
+    const last_seen = Number(process.hrtime.bigint());
+    const flow = { ...EMPTY_FLOW, role: 1, path: 257, next_path: 257, next_hop: firewall, next_family: 1, flags, last_seen };
     maps.sfcflow.set(
       { ifindex: 7, family: 1, protocol: 6, visit: 0, address_a: client, address_b: server, port_a: 4000, port_b: 80 },
       flow,
     );
-    await eventually(() => expect(maps.sfcaffinity.get(key)?.last_seen).toBe(77));
+    await eventually(() => expect(maps.sfcaffinity.get(key)?.last_seen).toBe(last_seen));
   });
 
   it('holds each pod to its share of the flow table: before its programs are there, and until it is gone', async () => {
@@ -555,14 +561,14 @@ describe('the agent', () => {
   });
 
   it('tells of a manifest directory that cannot be read, and keeps what was read', async () => {
-    const { start, tell } = cluster();
+    const { start, tell, trouble } = cluster();
     const agent = start();
     tell(agent, walkthrough);
     await eventually(() => expect(agent.status().ready).toBe(true));
-    agent.sourceTrouble('manifest directory /manifests does not exist; waiting for it');
+    trouble(agent, 'manifest directory /manifests does not exist; waiting for it');
     expect(agent.problems()).toMatchObject([{ severity: 'error', file: '/manifests' }]);
     expect(agent.chains()).toHaveLength(2);
-    agent.sourceTrouble('');
+    trouble(agent, '');
     expect(agent.problems()).toEqual([]);
   });
 });

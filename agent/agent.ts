@@ -28,7 +28,7 @@ import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } fr
 import { RoundLog } from './round-log.js';
 import { type Rounds, startRounds } from './rounds.js';
 import { Sizes, sizeProblem } from './sizes/index.js';
-import type { DirectoryContent, ManifestReader } from './sources/index.js';
+import type { Source } from './sources/index.js';
 import type { RoundState } from './state.js';
 import type {
   AgentView,
@@ -58,8 +58,6 @@ export interface AgentOptions {
   readonly port: number;
   /** Why this datapath, in words. */
   readonly chosen: string;
-  /** The manifest directory, for status. */
-  readonly where: string;
   readonly intervalMs: number;
   readonly datapath: Datapath;
   readonly discovery: Discovery;
@@ -67,7 +65,7 @@ export interface AgentOptions {
   /** Interfaces that are none of pods, by name. */
   readonly guardExcept: readonly string[];
   readonly allocations: Allocations;
-  readonly reader: ManifestReader;
+  readonly source: Source;
   readonly log: Log;
   readonly timeouts: FlowTimeouts;
   /** Flows of one pod; 0: no limit. */
@@ -97,9 +95,8 @@ export class Agent implements AgentView {
   readonly #outages: Outages;
   readonly #sizes: Sizes;
   readonly #attachments: Attachments;
-  #content: DirectoryContent | undefined;
   #world: World | undefined;
-  #source = { documents: 0, readAt: '', trouble: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
+  #source = { documents: 0, readAt: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
   #allocation: { readonly world: World; readonly value: Allocation } | undefined;
   #endpoints:
     | { readonly world: World; readonly at: number; readonly tracked: readonly TrackedEndpoint[]; readonly survey: Survey }
@@ -119,6 +116,7 @@ export class Agent implements AgentView {
     this.#said = new RoundLog(options.log);
     this.#outages = new Outages(options.log, options.clock.wall);
     this.#sizes = new Sizes(options.log, options.node, options.discovery);
+    options.source.listen(() => this.#rounds.wish('source'));
     this.#rounds = startRounds(
       (reasons) => this.#round(reasons),
       (error) => options.log.error({ err: error }, 'a round crashed'),
@@ -149,19 +147,6 @@ export class Agent implements AgentView {
     });
   }
 
-  /** The source has content that differs from the last. */
-  sourceChanged(content: DirectoryContent): void {
-    this.#content = content;
-    this.#rounds.wish('source');
-  }
-
-  /** The source cannot be read (or can again: empty). What it told last stays. */
-  sourceTrouble(message: string): void {
-    this.#source.trouble = message;
-    if (message === '') this.#options.log.info({ directory: this.#options.where }, 'the manifest directory is readable');
-    else this.#options.log.error({ directory: this.#options.where }, message);
-  }
-
   /** Something about the host's interfaces, routes or neighbours changed. */
   hostChanged(): void {
     this.#rounds.wish('host');
@@ -187,7 +172,7 @@ export class Agent implements AgentView {
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
     const { clock, log } = this.#options;
     const start = clock.monotonic();
-    this.#readContent();
+    this.#takeFromSource();
     const world = this.#world;
     if (world === undefined) return undefined;
     const surveyed = this.#endpoints;
@@ -204,6 +189,7 @@ export class Agent implements AgentView {
       this.#againAt = againInMs === undefined ? undefined : clock.monotonic() + againInMs;
       this.#said.finished(this.#state, this.#errors());
       this.#outages.follow(this.chains());
+      this.#options.source.reached(this);
       // Last: it looks into pods, and no packet waits for it.
       if (survey && this.#state !== undefined) await this.#sizes.follow({ ...this.#state, survey: this.#endpoints?.survey });
       return againInMs;
@@ -245,19 +231,13 @@ export class Agent implements AgentView {
     return endpoints.flatMap(({ pod, ifindex }) => (full.has(ifindex) ? [{ pod, flows: this.#quotas.flowsOf(ifindex) }] : []));
   }
 
-  #readContent(): void {
-    const content = this.#content;
-    if (content === undefined) return;
-    this.#content = undefined;
-    const read = this.#options.reader.read(content);
-    this.#world = read.world;
-    this.#source = {
-      ...this.#source,
-      documents: read.documents,
-      readAt: this.#options.clock.wall().toISOString(),
-      problems: read.problems,
-      locate: read.locate,
-    };
+  #takeFromSource(): void {
+    const { source, clock } = this.#options;
+    const read = source.take();
+    if (read === undefined) return;
+    const { world, documents, problems, locate } = read;
+    this.#world = world;
+    this.#source = { documents, readAt: clock.wall().toISOString(), problems, locate };
   }
 
   async #bringAbout(world: World, survey: boolean): Promise<{ changes: number; againInMs: number | undefined }> {
@@ -341,7 +321,7 @@ export class Agent implements AgentView {
 
   /** What is still missing, in words; empty when ready. A selector that is over capacity does not count: the rest of the node works. */
   #notReady(): string {
-    if (this.#world === undefined) return this.#source.trouble || 'the manifests have not been read yet';
+    if (this.#world === undefined) return this.#options.source.state().trouble || 'the manifests have not been read yet';
     if (this.#state === undefined) return this.#last.failure || 'the first reconciliation is not done';
     if (this.#last.failure !== '') return this.#last.failure;
     const owed = this.#state.result.owed[0];
@@ -352,7 +332,8 @@ export class Agent implements AgentView {
   }
 
   status(): StatusView {
-    const { version, node, pid, port, chosen, where, datapath } = this.#options;
+    const { version, node, pid, port, chosen, source, datapath } = this.#options;
+    const { hint: _, ...sourceState } = source.state();
     const notReady = this.#notReady();
     const counters = counterViews(this.#maps);
     return {
@@ -363,7 +344,7 @@ export class Agent implements AgentView {
       ready: notReady === '',
       notReady,
       datapath: { kind: datapath.kind, chosen, port, adopted: datapath.adopted },
-      source: { kind: 'directory', where, documents: this.#source.documents, readAt: this.#source.readAt },
+      source: { ...sourceState, documents: this.#source.documents, readAt: this.#source.readAt },
       reconcile: {
         generation: this.#last.generation,
         lastAt: this.#last.at,
@@ -421,16 +402,13 @@ export class Agent implements AgentView {
   }
 
   problems(): readonly ProblemView[] {
-    const { trouble, problems } = this.#source;
+    const { problems } = this.#source;
+    const { trouble, hint, where } = this.#options.source.state();
     const current = this.#state === undefined || this.#state.world !== this.#world ? problems : this.#state.problems;
     const outages = this.#outages.current.map((outage) => this.#source.locate(outageProblem(outage)));
     const known = [...current, ...outages, ...this.#sizes.current.map(sizeProblem)];
     if (trouble === '') return known;
-    const hint = 'What was read before stays in force; see --manifests.';
-    return [
-      { severity: 'error', file: this.#options.where, document: 0, line: 0, resource: '', path: '', message: trouble, hint },
-      ...known,
-    ];
+    return [{ severity: 'error', file: where, document: 0, line: 0, resource: '', path: '', message: trouble, hint }, ...known];
   }
 
   conflicts(): ReturnType<AgentView['conflicts']> {

@@ -18,9 +18,9 @@ import {
   type ServiceFunction,
   selectedPods,
   serviceIndex,
+  serviceKey,
 } from '../policy/index.js';
 import type { Quotas } from './flows/index.js';
-import { serviceKey } from './intent.js';
 import { lackOf } from './outages.js';
 import { aimKey, failure, type ProbeCounts, type Probed } from './probes/index.js';
 import { type Observed, pathNumber, sameSelection } from './reconciler/index.js';
@@ -61,7 +61,7 @@ function acceptance(state: RoundState, resource: string): ConditionView {
 }
 
 const placementOf = (state: RoundState, chain: Chain, serviceFunction: ServiceFunction, node: string) =>
-  placeInstances(state.world, chain, serviceFunction, functionPods(state.world, serviceFunction), node, state.failsProbes);
+  placeInstances(state.world, chain, serviceFunction, functionPods(state.world, chain, serviceFunction), node, state.failsProbes);
 
 /** Instances that are asked, by `aimKey`. */
 type ProbedBy = ReadonlyMap<string, Probed>;

@@ -4,33 +4,33 @@ import { type AddressFamily, parseAddress } from '../geneve/index.js';
 import {
   type Chain,
   type CompileInput,
-  chainUid,
   functionPods,
   type Problem,
   type ServiceFunction,
   type Spi,
-  serviceName,
+  serviceKey,
   type World,
 } from '../policy/index.js';
 import type { Allocation, AllocationRequest } from './allocation/index.js';
 
-/** `namespace/name` of the Service that stands for a function. */
-export function serviceKey(chain: Chain, serviceFunction: ServiceFunction): string {
-  return `${serviceFunction.namespace}/${serviceName(serviceFunction.name, chainUid(chain))}`;
-}
-
 /** The family that the primary addresses of a function's pods are all of. */
-function familyOf(world: World, serviceFunction: ServiceFunction): AddressFamily | undefined {
-  const families = new Set(functionPods(world, serviceFunction).flatMap(({ addresses: [primary] }) => primary?.family ?? []));
+function familyOf(world: World, chain: Chain, serviceFunction: ServiceFunction): AddressFamily | undefined {
+  const families = new Set(functionPods(world, chain, serviceFunction).flatMap(({ addresses: [primary] }) => primary?.family ?? []));
   return families.size === 1 ? [...families][0] : undefined;
 }
 
 export function allocationRequest(world: World): AllocationRequest {
   const services = new Map(world.services.map((service) => [`${service.namespace}/${service.name}`, service.clusterIP?.text]));
-  const functions = new Map(world.chains.flatMap((chain) => chain.serviceFunctions.map((one) => [serviceKey(chain, one), one] as const)));
+  const functions = new Map(
+    world.chains.flatMap((chain) => chain.serviceFunctions.map((one) => [serviceKey(chain, one), { chain, one }] as const)),
+  );
   return {
     chains: world.chains.map(({ name, servicePathId }) => ({ name, given: servicePathId })),
-    services: [...functions].map(([key, one]) => ({ key, given: services.get(key), family: familyOf(world, one) })),
+    services: [...functions].map(([key, { chain, one }]) => ({
+      key,
+      given: services.get(key),
+      family: familyOf(world, chain, one),
+    })),
     reserved: [...services].flatMap(([key, address]) => (address === undefined || functions.has(key) ? [] : [address])),
   };
 }

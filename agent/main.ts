@@ -11,13 +11,13 @@ import { startApi, startProbes } from '../api/index.js';
 import { openRawIp } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { Agent } from './agent.js';
-import { fileAllocations, type LockFile, tryLock } from './allocation/index.js';
+import { type LockFile, tryLock } from './allocation/index.js';
 import { type CommandLine, parseCommandLine, resolveSettings, type Settings } from './config/index.js';
 import { openDatapath, removeEverything } from './datapath/index.js';
 import { hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
 import { exceptions, holdAll, openGuard, removeGuardIfAny } from './guard/index.js';
 import { nodeAddress } from './probes/index.js';
-import { manifestReader, watchDirectory } from './sources/index.js';
+import { openSource } from './sources/index.js';
 
 /** sysexits.h EX_SOFTWARE: an error that no code names. */
 const EXIT_UNKNOWN = 70;
@@ -56,6 +56,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
   const { datapath, chosen } = openDatapath(settings, root, log);
   const ofKind = datapath.kind === 'kernel' ? { adopted: datapath.adopted, pinDir: settings.pinDir } : {};
   log.info({ datapath: datapath.kind, chosen, ...ofKind }, 'datapath open');
+  const opened = openSource(settings, { version, datapath: datapath.kind, environment: process.env, log });
   const rawIp = openRawIp();
   const agent = new Agent({
     version,
@@ -63,14 +64,13 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     pid: process.pid,
     port: settings.port,
     chosen,
-    where: settings.manifests,
     intervalMs: settings.reconcileIntervalMs,
     datapath,
     discovery: hostDiscovery(runCommand, (ms) => wait(ms)),
     guard,
     guardExcept: exceptions(settings),
-    allocations: fileAllocations(settings.allocations, settings.serviceCidr),
-    reader: manifestReader(),
+    allocations: opened.allocations,
+    source: opened.source,
     timeouts: settings.timeouts,
     flowsPerEndpoint: settings.limits.flowsPerEndpoint,
     sourceCheck: settings.sourceCheck,
@@ -85,12 +85,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     () => agent.hostChanged(),
     (message, delayMs) => log.warn({ delayMs }, message),
   );
-  const source = watchDirectory({
-    directory: settings.manifests,
-    rescanMs: settings.reconcileIntervalMs,
-    onContent: (content) => agent.sourceChanged(content),
-    onTrouble: (message) => agent.sourceTrouble(message),
-  });
+  opened.start();
 
   const signal = await new Promise<NodeJS.Signals>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
@@ -108,7 +103,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
       : `stopping; nothing is steered any more${settings.guard === 'off' ? '' : ', and the guard holds what was'}`,
   );
   monitor.stop();
-  await source.close();
+  await opened.close();
   await agent.close();
   rawIp.close();
   await probes?.close();

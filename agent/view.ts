@@ -173,6 +173,51 @@ export interface GuardView {
   readonly unsteered: number;
 }
 
+/** How a kind of objects is watched at the API server. */
+export interface WatchView {
+  /** `trafficselectors`. */
+  readonly resource: string;
+  /** It has been read once as a whole. */
+  readonly synced: boolean;
+  readonly objects: number;
+  /** A watch is open. */
+  readonly watching: boolean;
+  readonly lists: number;
+  readonly watches: number;
+  readonly events: number;
+  /** Seconds since the API server's last word while no watch is open; 0 while one is. */
+  readonly staleSeconds: number;
+  /** Code and words of what is wrong, or empty. */
+  readonly trouble: string;
+}
+
+/** What this node tells the cluster of what it has programmed. */
+export interface ReportView {
+  readonly name: string;
+  /** When it was written last; empty: not yet. */
+  readonly writtenAt: string;
+  readonly writes: number;
+  readonly trouble: string;
+}
+
+/** Where the manifests come from. */
+export interface SourceView {
+  readonly kind: 'directory' | 'kubernetes';
+  /** The directory, or the API server. */
+  readonly where: string;
+  readonly documents: number;
+  /** When something new was read last. */
+  readonly readAt: string;
+  /** Why it cannot be read now, or empty. What was read last stays in force. */
+  readonly trouble: string;
+  /** Since when; empty: it can be. */
+  readonly since: string;
+  /** One for each kind, of a cluster. */
+  readonly watches: readonly WatchView[];
+  /** Null where nothing is reported. */
+  readonly report: ReportView | null;
+}
+
 export interface StatusView {
   readonly version: string;
   readonly node: string;
@@ -187,7 +232,7 @@ export interface StatusView {
     readonly port: number;
     readonly adopted: readonly string[];
   };
-  readonly source: { readonly kind: string; readonly where: string; readonly documents: number; readonly readAt: string };
+  readonly source: SourceView;
   readonly reconcile: {
     readonly generation: number;
     readonly lastAt: string;

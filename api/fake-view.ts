@@ -220,7 +220,16 @@ const STATUS: StatusView = {
   ready: true,
   notReady: '',
   datapath: { kind: 'kernel', chosen: 'auto: the only datapath of this version', port: 7081, adopted: ['sfcselect', 'sfcpath'] },
-  source: { kind: 'directory', where: '/etc/sfc', documents: 15, readAt: '2026-01-02T03:04:06.000Z' },
+  source: {
+    kind: 'directory',
+    where: '/etc/sfc',
+    documents: 15,
+    readAt: '2026-01-02T03:04:06.000Z',
+    trouble: '',
+    since: '',
+    watches: [],
+    report: null,
+  },
   reconcile: { generation: 7, lastAt: '2026-01-02T03:04:07.000Z', lastDurationMs: 3.25, changes: 2, error: '' },
   counts: { chains: 2, selectors: 1, endpoints: 1, peers: 1, conflicts: 1, problems: 1 },
   sizes: [

@@ -15,11 +15,14 @@ import type {
   OutageView,
   ProbeView,
   ProblemView,
+  ReportView,
   SelectorView,
   ServiceFunctionView,
   ServiceView,
   SizeView,
+  SourceView,
   StatusView,
+  WatchView,
 } from '../agent/view.js';
 import { MAP_NAMES, type MapName } from '../maps/index.js';
 
@@ -209,6 +212,36 @@ const guardSchema = named<GuardView>('Guard')({
   unsteered: count("packets that selected pods had sent before their programs were there, unseen by the guard, since the agent's start"),
 });
 
+const watchSchema = named<WatchView>('Watch')({
+  resource: text('`trafficselectors`'),
+  synced: Type.Boolean({ description: 'it has been read once as a whole' }),
+  objects: count('known now'),
+  watching: Type.Boolean({ description: 'a watch is open' }),
+  lists: count('lists since the start: one, and one after each version that the API server has forgotten'),
+  watches: count('watches since the start'),
+  events: count('changes told since the start'),
+  staleSeconds: Type.Number({ description: "since the API server's last word while no watch is open; 0 while one is" }),
+  trouble: text('code and words of what is wrong, or empty'),
+});
+
+const reportSchema = named<ReportView>('Report')({
+  name: text('of the SteeringNode'),
+  writtenAt: text('empty: not yet'),
+  writes: count('since the start'),
+  trouble: text('why it cannot be written, or empty'),
+});
+
+const sourceSchema = named<SourceView>('Source')({
+  kind: words(['directory', 'kubernetes']),
+  where: text('the directory, or the API server'),
+  documents: count('documents or objects read'),
+  readAt: text('when something new was read last'),
+  trouble: text('why it cannot be read now, or empty; what was read last stays in force'),
+  since: text('since when; empty: it can be read'),
+  watches: Type.Array(watchSchema, { description: 'one for each kind, of a cluster' }),
+  report: Type.Union([reportSchema, Type.Null()], { description: 'what this node tells the cluster; null: nothing' }),
+});
+
 export const statusSchema = named<StatusView>('Status')({
   version: Type.String(),
   node: Type.String(),
@@ -222,7 +255,7 @@ export const statusSchema = named<StatusView>('Status')({
     port: Type.Integer({ description: 'UDP port of the encapsulation' }),
     adopted: Type.Array(Type.String(), { description: 'what an earlier agent had left pinned' }),
   }),
-  source: Type.Object({ kind: Type.String(), where: Type.String(), documents: count('documents read'), readAt: Type.String() }),
+  source: sourceSchema,
   reconcile: Type.Object({
     generation: count('rounds so far'),
     lastAt: Type.String(),

@@ -186,7 +186,7 @@ describe('a reply', () => {
       .at('vpn', 'in', SERVER, CLIENT, says);
     const verdict = verdictOn(film);
     expect(verdict.totals.udp).toMatchObject({ repliesThroughFirewall: 0, repliesThroughProxy: 1, strayPackets: 1 });
-    expect(verdict.faults).toContain('1 udp packets passed no firewall');
+    expect(verdict.faults).toContain('1 udp packets passed no firewall: 1 of udp-1 back');
   });
 });
 
@@ -197,9 +197,11 @@ describe('a packet without an id', () => {
     expect(verdictOn(film.through('firewall-1', CLIENT, SERVER, '')).totals.udp.strayPackets).toBe(0);
   });
 
-  it('of nobody we know is stray', () => {
-    const film = new Film().request().reply().at('server', 'in', PROXY, { address: SERVER.address, port: 53 }, 'what is this');
-    expect(verdictOn(film).faults).toEqual(['1 udp packets passed no firewall']);
+  it('of nobody we know is stray, unless a firewall sent it on', () => {
+    const other = { address: SERVER.address, port: 53 };
+    const film = new Film().request().reply().at('server', 'in', PROXY, other, 'what is this');
+    expect(verdictOn(film).faults).toEqual([`1 udp packets passed no firewall: 1 of port ${PROXY.port} to 53`]);
+    expect(verdictOn(film.through('firewall-1', { ...CLIENT, port: PROXY.port }, other, '')).faults).toEqual([]);
   });
 
   it("flooded to a port where it does not belong is nobody else's sighting", () => {

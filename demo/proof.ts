@@ -93,9 +93,10 @@ export function judge(
       proxies,
     ),
   );
+  const stray = { tcp: strays(sightings, 'tcp', server, proxies), udp: strays(sightings, 'udp', server, proxies) };
   const totals = {
-    tcp: totalsOf('tcp', journeys, strays(sightings, 'tcp', server, proxies)),
-    udp: totalsOf('udp', journeys, strays(sightings, 'udp', server, proxies)),
+    tcp: totalsOf('tcp', journeys, packetsOf(stray.tcp)),
+    udp: totalsOf('udp', journeys, packetsOf(stray.udp)),
   };
   const seenAtServer = [
     ...new Set(sightings.filter(({ point, direction }) => point.role === 'server' && direction === 'in').map(({ frame }) => frame.source)),
@@ -103,7 +104,7 @@ export function judge(
   const faults = journeys.flatMap((journey) => journey.faults.map((fault) => `${journey.transport} ${journey.id}: ${fault}`));
   for (const transport of ['tcp', 'udp'] as const) {
     if (totals[transport].sent === 0) faults.push(`no ${transport} request was sent`);
-    if (totals[transport].strayPackets > 0) faults.push(`${totals[transport].strayPackets} ${transport} packets passed no firewall`);
+    if (stray[transport].size > 0) faults.push(strayFault(transport, stray[transport]));
   }
   for (const address of seenAtServer) if (!proxies.has(address)) faults.push(`the server saw ${address}, which is no proxy`);
   return { journeys, totals, seenAtServer, faults };
@@ -202,64 +203,88 @@ function inOrder(
   return true;
 }
 
+/** Packets that passed no firewall, by what they belong to: the id of a request, or the ports of a connection. */
+type Strays = ReadonlyMap<string, number>;
+
 /**
- * Packets beyond those with an id (handshakes, acknowledgements, ends of connections) are matched by
- * number: of each connection no more may arrive at the server than a firewall sent on, and no more
- * replies at the vpn pod than a firewall sent back. A connection is known on both sides of the proxy
- * by the id of its request.
+ * Packets beyond those with an id (handshakes, acknowledgements, ends of connections, also of those that
+ * began before) are matched by number: of each connection no more may arrive at the server than a firewall
+ * sent on, and no more replies at the vpn pod than a firewall sent back. A connection is known on both sides
+ * of the proxy by the id of its request; one without a request, by its ports: the proxy changes the
+ * address, and keeps the port where nobody else has it.
  */
 function strays(
   sightings: readonly Sighting[],
   transport: Transport,
-  server: { readonly address: string; readonly port: number },
+  server: { readonly address: string },
   proxies: ReadonlySet<string>,
-): number {
+): Strays {
   const count = new Map<string, { firewallThere: number; firewallBack: number; server: number; vpn: number }>();
   const ids = new Map<string, string>();
-  const mine = sightings.filter(({ frame }) => frame.protocol === transport);
-  const connection = ({ frame }: Sighting): { forward: boolean; end: string } | undefined => {
-    if (frame.destination === server.address && frame.destinationPort === server.port)
-      return { forward: true, end: `${frame.source}:${frame.sourcePort}` };
-    if (frame.source === server.address && frame.sourcePort === server.port)
-      return { forward: false, end: `${frame.destination}:${frame.destinationPort}` };
-    return undefined;
+  const stray = new Map<string, number>();
+  const add = (what: string, packets: number): void => {
+    if (packets > 0) stray.set(what, (stray.get(what) ?? 0) + packets);
   };
-  for (const sighting of mine) {
-    const known = connection(sighting);
-    if (known !== undefined && sighting.said?.kind === 'request') ids.set(known.end, sighting.said.id);
+  const mine = sightings.filter(({ frame }) => frame.protocol === transport);
+  for (const { frame, said } of mine) {
+    const known = connectionOf(frame, server.address);
+    if (known !== undefined && said?.kind === 'request') ids.set(known.end, said.id);
   }
-  let stray = 0;
-  for (const sighting of mine) {
-    const known = connection(sighting);
-    const { role } = sighting.point;
+  for (const { frame, point, direction } of mine) {
+    const known = connectionOf(frame, server.address);
     if (known === undefined) {
-      // Anything else that reaches the server is none of the demo's requests.
-      if (role === 'server' && sighting.direction === 'in') stray++;
+      if (point.role === 'server' && direction === 'in') add(`${frame.source} to ${frame.destination}`, 1);
       continue;
     }
-    const station =
-      role === 'firewall' && sighting.direction === 'out'
-        ? known.forward
-          ? 'firewallThere'
-          : 'firewallBack'
-        : role === 'server' && sighting.direction === 'in'
-          ? 'server'
-          : role === 'vpn' && sighting.direction === 'in' && !known.forward
-            ? 'vpn'
-            : undefined;
+    const station = stationOf(point.role, direction, known.forward);
     if (station === undefined) continue;
-    if (station === 'server' && !proxies.has(sighting.frame.source)) {
-      stray++;
+    if (station === 'server' && !proxies.has(frame.source)) {
+      add(`${known.end}, which is no proxy`, 1);
       continue;
     }
-    const id = ids.get(known.end) ?? known.end;
+    const id = ids.get(known.end) ?? known.ports;
     const counted = count.get(id) ?? { firewallThere: 0, firewallBack: 0, server: 0, vpn: 0 };
     counted[station]++;
     count.set(id, counted);
   }
-  for (const counted of count.values())
-    stray += Math.max(0, counted.server - counted.firewallThere) + Math.max(0, counted.vpn - counted.firewallBack);
+  for (const [id, counted] of count) {
+    add(id, counted.server - counted.firewallThere);
+    add(`${id} back`, counted.vpn - counted.firewallBack);
+  }
   return stray;
+}
+
+interface Connection {
+  readonly forward: boolean;
+  /** Address of the client as it is seen at this place, and both ports. */
+  readonly end: string;
+  readonly ports: string;
+}
+
+/** The connection with the server that a frame belongs to. */
+function connectionOf(frame: Frame, server: string): Connection | undefined {
+  const { source, sourcePort, destination, destinationPort } = frame;
+  const ends = (client: string, ports: string) => ({ end: `${client} ${ports}`, ports });
+  if (destination === server) return { forward: true, ...ends(source, `port ${sourcePort} to ${destinationPort}`) };
+  if (source === server) return { forward: false, ...ends(destination, `port ${destinationPort} to ${sourcePort}`) };
+  return undefined;
+}
+
+function stationOf(role: Point['role'], direction: Direction, forward: boolean) {
+  if (role === 'firewall' && direction === 'out') return forward ? 'firewallThere' : 'firewallBack';
+  if (role === 'server' && direction === 'in') return 'server';
+  return role === 'vpn' && direction === 'in' && !forward ? 'vpn' : undefined;
+}
+
+const packetsOf = (strays: Strays): number => [...strays.values()].reduce((sum, packets) => sum + packets, 0);
+
+/** Strays that are named; of more, the number. */
+const MOST_NAMED = 4;
+
+function strayFault(transport: Transport, strays: Strays): string {
+  const named = [...strays].slice(0, MOST_NAMED).map(([what, packets]) => `${packets} of ${what}`);
+  const more = strays.size > MOST_NAMED ? `, and ${strays.size - MOST_NAMED} more` : '';
+  return `${packetsOf(strays)} ${transport} packets passed no firewall: ${named.join(', ')}${more}`;
 }
 
 function totalsOf(transport: Transport, all: readonly Journey[], strayPackets: number): Totals {

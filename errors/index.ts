@@ -70,6 +70,38 @@ export const ERRORS = {
     exit: 70,
   },
   ALREADY_RUNNING: { hint: 'Another sfcd uses this run directory; stop it, or give this one its own --run-dir.', status: 409, exit: 73 },
+  KUBERNETES_CONFIG: {
+    hint: 'In a pod the service account is used; elsewhere name a kubeconfig file (--kubeconfig) whose server, user and files are right.',
+    status: 500,
+    exit: 78,
+  },
+  KUBERNETES_UNREACHABLE: {
+    hint: 'The API server does not answer, or not yet; it is asked again and again. What is programmed stays as it is.',
+    status: 503,
+    exit: 69,
+  },
+  KUBERNETES_UNAUTHORIZED: {
+    hint: 'The API server does not know our token or certificate: has it expired, or is it of another cluster?',
+    status: 401,
+    exit: 77,
+  },
+  KUBERNETES_FORBIDDEN: {
+    hint: 'Add the rule named above to the role of the service account (or apply the roles of this version), and it goes on by itself.',
+    status: 403,
+    exit: 77,
+  },
+  KUBERNETES_NOT_FOUND: {
+    hint: 'There is no such object, or its kind is not installed: are the CustomResourceDefinitions applied?',
+    status: 404,
+    exit: 66,
+  },
+  KUBERNETES_CONFLICT: { hint: 'Somebody else changed or made the object meanwhile; read it again.', status: 409, exit: 75 },
+  KUBERNETES_EXPIRED: { hint: 'The API server has forgotten that version; it is read anew.', status: 410, exit: 75 },
+  KUBERNETES_REFUSED: {
+    hint: "The API server's own words are above: a schema, a policy or a webhook does not allow it.",
+    status: 422,
+    exit: 65,
+  },
   CLUSTER_UNAVAILABLE: {
     hint: 'docs/testing-kubernetes.md lists what the cluster on one machine needs.',
     status: 500,

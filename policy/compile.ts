@@ -3,9 +3,10 @@
 import { claimsOf } from './claims.js';
 import type { Address, DesiredBackend, DesiredPath, DesiredPeer, DesiredState, EndpointRef, Si, Spi } from './desired.js';
 import { matchesLabels } from './label-selector.js';
+import { serviceKey } from './names.js';
 import { type FailsProbes, type Instance, isReady, outerAddress, placeInstances } from './placement.js';
 import { compileClaims, type EndpointClaim } from './selection.js';
-import type { Chain, Pod, Problem, Selector, ServiceFunction, World } from './world.js';
+import type { Chain, Labels, Pod, Problem, Selector, ServiceFunction, World } from './world.js';
 
 export interface CompileInput {
   readonly world: World;
@@ -39,10 +40,14 @@ export function isSteerable(pod: Pod): boolean {
   return pod.addresses.length > 0 && pod.nodeName !== '' && !pod.hostNetwork && pod.phase !== 'Succeeded' && pod.phase !== 'Failed';
 }
 
-function namespaceLabels(world: World): (namespace: string) => Readonly<Record<string, string>> {
-  const declared = new Map(world.namespaces.map((namespace) => [namespace.name, namespace.labels]));
+/** By the worlds' own lists, which are never changed: every selector of a world asks for the same. */
+const knownLabels = new WeakMap<World['namespaces'], Map<string, Labels>>();
+
+function namespaceLabels({ namespaces }: World): (namespace: string) => Labels {
+  const labels = knownLabels.get(namespaces) ?? new Map(namespaces.map((namespace) => [namespace.name, namespace.labels]));
+  knownLabels.set(namespaces, labels);
   // Kubernetes gives every namespace this label; a namespace that only pods mention exists all the same.
-  return (namespace) => ({ ...declared.get(namespace), 'kubernetes.io/metadata.name': namespace });
+  return (namespace) => ({ ...labels.get(namespace), 'kubernetes.io/metadata.name': namespace });
 }
 
 /** Pods that a selector's subject means, on any node. */
@@ -56,8 +61,9 @@ export function selectedPods(world: World, selector: Selector): Pod[] {
   );
 }
 
-/** Pods of a function, ready or not, by name. */
-export function functionPods(world: World, serviceFunction: ServiceFunction): Pod[] {
+/** Pods of a function, ready or not, by name: those that the cluster names, or else those that its labels select. */
+export function functionPods(world: World, chain: Chain, serviceFunction: ServiceFunction): readonly Pod[] {
+  if (world.instances !== undefined) return world.instances.get(serviceKey(chain, serviceFunction))?.pods ?? [];
   return world.pods
     .filter(
       (pod) => pod.namespace === serviceFunction.namespace && isSteerable(pod) && matchesLabels(serviceFunction.podSelector, pod.labels),
@@ -79,9 +85,9 @@ function compilePaths({ world, node, allocations, failsProbes }: CompileInput): 
   for (const chain of world.chains) {
     const spi = allocations.spiOf(chain.name);
     if (spi === undefined) continue;
-    const pods = chain.serviceFunctions.map((serviceFunction) => functionPods(world, serviceFunction));
-    const positions = new Map<Pod, number>();
-    for (const pod of pods.flat()) positions.set(pod, (positions.get(pod) ?? 0) + 1);
+    const pods = chain.serviceFunctions.map((serviceFunction) => functionPods(world, chain, serviceFunction));
+    const positions = new Map<string, number>();
+    for (const key of pods.flat().map(podKey)) positions.set(key, (positions.get(key) ?? 0) + 1);
     chain.serviceFunctions.forEach((serviceFunction, position) => {
       const serviceAddress = allocations.serviceAddressOf(chain.name, serviceFunction.name);
       if (serviceAddress === undefined) return;
@@ -95,7 +101,7 @@ function compilePaths({ world, node, allocations, failsProbes }: CompileInput): 
         affinityTimeout: chain.affinityTimeout,
         onInstanceLoss: chain.onInstanceLoss,
         failurePolicy: chain.failurePolicy,
-        revisits: pods[position]?.some((pod) => (positions.get(pod) ?? 0) > 1) === true,
+        revisits: pods[position]?.some((pod) => (positions.get(podKey(pod)) ?? 0) > 1) === true,
         backends: instances.filter(({ newFlows }) => newFlows === 'yes').map(backend),
         others: instances.filter(({ newFlows }) => newFlows === 'weight 0' || newFlows === 'others are nearer').map(backend),
         probe: serviceFunction.probe,
@@ -117,8 +123,9 @@ function compilePeers(world: World): DesiredPeer[] {
 function compileSelectors(input: CompileInput): Pick<Compiled, 'selects' | 'ports' | 'conflicts' | 'problems'> {
   const problems: Problem[] = [];
   const claims: EndpointClaim[] = [];
+  const chains = new Map(input.world.chains.map((chain) => [chain.name, chain]));
   for (const selector of input.world.selectors) {
-    const chain = input.world.chains.find(({ name }) => name === selector.chain);
+    const chain = chains.get(selector.chain);
     if (chain === undefined) {
       problems.push(missingChain(selector, input.world.chains));
       continue;

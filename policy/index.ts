@@ -12,7 +12,7 @@ export type * from './desired.js';
 export { type LabelRequirement, type LabelSelector, matchesLabels, SELECT_EVERYTHING } from './label-selector.js';
 export { MAGLEV_SLOTS, type MaglevBackend, maglevTable } from './maglev.js';
 export * from './manifests/index.js';
-export { chainUid, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_PORT, SERVICE_PORT_NAME, serviceName } from './names.js';
+export { chainUid, MANAGED_BY, MANAGED_BY_LABEL, SERVICE_PORT, SERVICE_PORT_NAME, serviceKey, serviceName } from './names.js';
 export {
   type FailsProbes,
   FULL_WEIGHT,

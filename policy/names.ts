@@ -23,6 +23,14 @@ export function chainUid(chain: { readonly name: string; readonly uid: string | 
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
 }
 
+/** `namespace/name` of the Service that stands for a function of a chain. */
+export function serviceKey(
+  chain: { readonly name: string; readonly uid: string | undefined },
+  serviceFunction: { readonly name: string; readonly namespace: string },
+): string {
+  return `${serviceFunction.namespace}/${serviceName(serviceFunction.name, chainUid(chain))}`;
+}
+
 /** `sf-<function, cut to fit>-<last 8 of the chain's UID>`: the Service of a function. */
 export function serviceName(serviceFunction: string, uid: string): string {
   const tail = `-${uid.slice(-8)}`;

@@ -2,6 +2,7 @@
 
 import type { Address } from './desired.js';
 import { matchesLabels } from './label-selector.js';
+import { serviceKey } from './names.js';
 import type { Chain, Pod, Probe, ServiceFunction, World } from './world.js';
 
 /** Of an instance that no entry of `weights` names. */
@@ -44,7 +45,9 @@ export function outerAddress(pod: Pod): Address {
   return pod.addresses[0] as Address;
 }
 
-function weightOf(serviceFunction: ServiceFunction, pod: Pod): number {
+function weightOf(serviceFunction: ServiceFunction, pod: Pod, told: ReadonlyMap<string, number> | undefined): number {
+  if (serviceFunction.weights.length === 0) return FULL_WEIGHT;
+  if (told !== undefined) return told.get(pod.name) ?? 0;
   return serviceFunction.weights.find(({ podSelector }) => matchesLabels(podSelector, pod.labels))?.weight ?? FULL_WEIGHT;
 }
 
@@ -69,7 +72,8 @@ export function placeInstances(
   const { probe } = serviceFunction;
   const fails = (pod: Pod) => probe !== undefined && failsProbes(outerAddress(pod), probe);
   const { near, isNear } = nearness(world, chain, node);
-  const weighed = pods.map((pod) => ({ pod, weight: weightOf(serviceFunction, pod), near: isNear(pod), fails: fails(pod) }));
+  const told = world.instances?.get(serviceKey(chain, serviceFunction))?.weights;
+  const weighed = pods.map((pod) => ({ pod, weight: weightOf(serviceFunction, pod, told), near: isNear(pod), fails: fails(pod) }));
   const isOpen = ({ pod, weight, fails }: (typeof weighed)[number]) => isReady(pod) && !fails && weight > 0;
   const fellBack = near !== '' && !weighed.some((instance) => instance.near && isOpen(instance));
   const newFlows = (instance: (typeof weighed)[number]): NewFlows => {

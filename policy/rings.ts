@@ -20,7 +20,7 @@ function joins(world: World): Map<string, Set<string>> {
   for (const chain of world.chains) {
     const last = chain.serviceFunctions.at(-1);
     if (last === undefined) continue;
-    const pods = functionPods(world, last).map(podKey);
+    const pods = functionPods(world, chain, last).map(podKey);
     const followers = selected.filter((subject) => subject.chain !== chain.name && pods.some((pod) => subject.pods.has(pod)));
     next.set(chain.name, new Set(followers.map((subject) => subject.chain)));
   }

@@ -126,6 +126,13 @@ export interface Service {
   readonly clusterIP: Address | undefined;
 }
 
+/** The instances of a function where a cluster names them: its Service's endpoints. Labels are not asked then. */
+export interface FunctionInstances {
+  readonly pods: readonly Pod[];
+  /** By pod name, and a pod that is not named takes no new flows yet; undefined: nobody has weighed them, and all have the full weight. */
+  readonly weights: ReadonlyMap<string, number> | undefined;
+}
+
 export interface World {
   readonly chains: readonly Chain[];
   readonly selectors: readonly Selector[];
@@ -133,6 +140,8 @@ export interface World {
   readonly namespaces: readonly Namespace[];
   readonly nodes: readonly Node[];
   readonly services: readonly Service[];
+  /** By `serviceKey`. Absent: the instances of a function are those of `pods` that its labels select. */
+  readonly instances?: ReadonlyMap<string, FunctionInstances> | undefined;
 }
 
 export const EMPTY_WORLD: World = { chains: [], selectors: [], pods: [], namespaces: [], nodes: [], services: [] };

@@ -190,9 +190,16 @@ describe('the userspace datapath', () => {
 
 describe('beside another agent', () => {
   it('refuses to start where one moves packets already, and disturbs nothing', async () => {
-    const { status, stdout } = await secondAgent('node1', '--datapath', 'userspace');
-    expect(status).toBe(ERRORS.ALREADY_RUNNING.exit);
-    expect(stdout).toContain('sfc0');
+    const settled = async () =>
+      (await inNamespace(nodeNamed(bed, 'node1').namespace, ['nft', 'list', 'set', 'inet', 'sfc_guard', 'settled'])).stdout;
+    const before = await settled();
+    // Stopped: what the other did to the guard would otherwise be put right at once.
+    await whileStopped(cluster.agent('node1').child, async () => {
+      const { status, stdout } = await secondAgent('node1', '--datapath', 'userspace');
+      expect(status).toBe(ERRORS.ALREADY_RUNNING.exit);
+      expect(stdout).toContain('sfc0');
+      expect(await settled()).toBe(before);
+    });
     const removal = await secondAgent('node1', '--remove');
     expect(removal.status).toBe(ERRORS.ALREADY_RUNNING.exit);
     expect((await observeTraffic(testbed, { requests: 3 })).faults).toEqual([]);

@@ -15,8 +15,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   maps: ['geneve', ...EVERYBODY],
   policy: ['maps', 'geneve', ...EVERYBODY],
   datapath: ['geneve', 'maps', ...EVERYBODY],
-  agent: ['geneve', 'maps', 'policy', 'datapath', 'api', ...EVERYBODY],
-  controller: ['policy', ...EVERYBODY],
+  kubernetes: [...EVERYBODY],
+  agent: ['geneve', 'maps', 'policy', 'datapath', 'api', 'kubernetes', ...EVERYBODY],
+  controller: ['policy', 'kubernetes', ...EVERYBODY],
   capture: ['geneve', ...EVERYBODY],
   api: ['agent', 'maps', ...EVERYBODY],
   replay: ['agent', 'capture', 'datapath', 'geneve', 'maps', 'policy', ...EVERYBODY],
@@ -24,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 const FREE = new Set(['test', 'demo', 'bench', 'tools']);
 /** A test may reach for the testbed, whatever its folder. */
-const TEST_EXTRA = ['demo', 'test', 'datapath', 'maps', 'policy', 'geneve', 'capture', 'agent', 'api'];
+const TEST_EXTRA = ['demo', 'test', 'datapath', 'maps', 'policy', 'geneve', 'capture', 'agent', 'api', 'kubernetes'];
 /** Tests, and what only they use: builders named `cast.ts`, shared tests `….records.ts` and stand-ins named `fake-….ts`. */
 const isTestCode = (file: string) => /(\.test|\.records|\/cast|\/fake-[\w-]+)\.ts$/.test(file);
 /** The one module behind an index that others may name: plain types of the agent's window. */

@@ -3,6 +3,7 @@
 import { Ajv } from 'ajv';
 import { LineCounter, parseDocument } from 'yaml';
 import { SfcError } from '../../errors/index.js';
+import { parseCidr } from '../../geneve/index.js';
 import { nearestName } from '../../policy/index.js';
 import { parseServiceCidr } from '../allocation/index.js';
 
@@ -128,6 +129,15 @@ export function resolveSettings(sources: SettingSources): Settings {
   } catch (error) {
     if (!(error instanceof SfcError)) throw error;
     problems.push(`${where.get('serviceCidr') ?? 'default'}: ${error.message}`);
+  }
+  if (settled.get('source') === 'directory' && settled.get('manifests') === '')
+    problems.push('manifests is required: give --manifests, SFC_MANIFESTS or the file; or --source kubernetes');
+  const ranges = String(settled.get('podCidrs'));
+  if (ranges !== '') {
+    for (const range of ranges.split(',')) {
+      if (parseCidr(range.trim()) === undefined)
+        problems.push(`${where.get('podCidrs')}: podCidrs: ${JSON.stringify(range)} is not a range`);
+    }
   }
   const socket = settled.get('socket');
   // sun_path holds 107 bytes and the final zero (unix(7)).

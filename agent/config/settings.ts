@@ -20,7 +20,23 @@ const seconds = (fallback: number, what: string) =>
 export const settingsSchema = Type.Object(
   {
     nodeName: Type.String({ minLength: 1, description: "This node's name, as it stands in `spec.nodeName` of its pods." }),
-    manifests: Type.String({ minLength: 1, description: 'Directory of manifests (*.yaml, *.yml, *.json), watched. Required.' }),
+    source: Type.Union([Type.Literal('directory'), Type.Literal('kubernetes')], {
+      default: 'directory',
+      description: 'Where chains, selectors and pods are read: a directory of manifests, or the API server of a cluster.',
+    }),
+    manifests: Type.String({
+      description: 'Directory of manifests (*.yaml, *.yml, *.json), watched. Required where the source is `directory`.',
+    }),
+    kubeconfig: Type.String({
+      default: '',
+      description: "File that says where the API server is, and who we are to it. Empty: the pod's service account.",
+    }),
+    podCidrs: Type.String({
+      default: '',
+      description:
+        'Ranges of the pods of all nodes, with commas between them, for clusters whose network plugin does not keep them in `spec.podCIDRs` of the Nodes.',
+    }),
+    podUid: Type.String({ default: '', description: "UID of the agent's own pod, which its report names. Empty: it runs in none." }),
     runDir: Type.String({ minLength: 1, default: '/run/sfc', description: 'Directory of the lock, the socket and the pins.' }),
     pinDir: Type.String({ minLength: 1, description: "Directory of the agent's own bpffs, where maps and programs are pinned." }),
     stateDir: Type.String({ minLength: 1, default: '/var/lib/sfc', description: 'Directory of what must outlive a reboot.' }),
@@ -129,7 +145,8 @@ type Declared = Static<typeof settingsSchema>;
 
 /** Settings with everything decided. */
 export type Settings = Readonly<
-  Omit<Declared, 'logLevel' | 'datapath' | 'attach' | 'guard' | 'discovery'> & {
+  Omit<Declared, 'source' | 'logLevel' | 'datapath' | 'attach' | 'guard' | 'discovery'> & {
+    source: 'directory' | 'kubernetes';
     logLevel: string;
     datapath: 'auto' | 'kernel' | 'userspace';
     attach: 'auto' | 'tcx' | 'clsact';
@@ -149,6 +166,7 @@ export const DERIVED_DEFAULTS: readonly {
   readonly text: string;
   readonly value: (settled: Readonly<Record<string, unknown>>, host: HostFacts) => string;
 }[] = [
+  { name: 'manifests', text: 'required for a directory', value: () => '' },
   { name: 'nodeName', text: 'host name', value: (_settled, host) => host.hostname },
   { name: 'pinDir', text: '<runDir>/bpf', value: (settled) => `${settled.runDir}/bpf` },
   { name: 'allocations', text: '<stateDir>/allocations.json', value: (settled) => `${settled.stateDir}/allocations.json` },

@@ -2,11 +2,11 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  abandonedInterfaces,
   changeGuard,
   hasPinnedState,
   installGuard,
   interfaceNumber,
-  leftoverInterfaces,
   readGuard,
   removeGuard,
 } from '../../datapath/index.js';
@@ -39,7 +39,7 @@ export function openGuard(settings: Settings, log: Log): GuardKeeper {
     else {
       const state = readGuard();
       const resets = settings.resetPins && hasPinnedState(settings.pinDir);
-      const hold = resets ? [...(state?.settled ?? [])] : leftoverInterfaces().map(interfaceNumber);
+      const hold = resets ? [...(state?.settled ?? [])] : abandonedInterfaces().map(interfaceNumber);
       if (state?.current === true) changeGuard({ hold: hold.filter((ifindex) => state.settled.has(ifindex)) });
     }
   } catch (error) {

@@ -1,20 +1,12 @@
 /** From the directory's texts to the world, keeping the last good version of each document. */
 
-import { checkWorld, type InForce, locateProblem, mergeLastGood, type Problem, rememberingParser, type World } from '../../policy/index.js';
+import { checkWorld, type InForce, locateProblem, mergeLastGood, type Problem, rememberingParser } from '../../policy/index.js';
 import type { DirectoryContent } from './files.js';
-
-export interface ReadManifests {
-  readonly world: World;
-  readonly problems: readonly Problem[];
-  /** Documents found, good and bad. */
-  readonly documents: number;
-  /** Puts to a problem of a resource as a whole where that resource stands. */
-  locate(problem: Problem): Problem;
-}
+import type { Reading } from './source.js';
 
 export interface ManifestReader {
   /** Never throws for what stands in a manifest; what is wrong is in `problems`. */
-  read(content: DirectoryContent): ReadManifests;
+  read(content: DirectoryContent): Reading;
 }
 
 /** Remembers what is in force; of files that are skipped, too. */

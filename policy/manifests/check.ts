@@ -14,7 +14,8 @@ function warning(resource: string, path: string, message: string, hint: string):
 /** Functions that a packet passes: the NSH TTL begins at 63, each takes one, and none is sent on with 0 (RFC 8300 2.2). */
 export const MOST_PASSED = 62;
 
-function checkLengths(world: World): Problem[] {
+/** Chains that are too long. */
+export function checkLengths(world: World): Problem[] {
   return world.chains.flatMap(({ name, serviceFunctions: { length } }) => {
     if (length <= MOST_PASSED) return [];
     const message = `has ${length} functions; a packet passes ${MOST_PASSED}, then its NSH TTL ends and it is dropped (nsh-ttl)`;

@@ -107,6 +107,11 @@ function documentEntries(file: string, { number, line, value, faults, lineOf }: 
   return [nameless(place, problems)];
 }
 
+/** An object that a cluster has, read as a document is: it stands in no line, and in `file` all of them. */
+export function readObject(file: string, value: unknown): Entry | undefined {
+  return entriesOf(value, { file, document: 0, line: 0, path: [], lineOf: () => 0 })[0];
+}
+
 export function readEntries({ file, text }: ManifestFile): FileEntries {
   const entries: Entry[] = [];
   let documents = 0;

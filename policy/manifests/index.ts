@@ -1,5 +1,5 @@
-export { checkWorld, locateProblem, type Validation, validateManifests } from './check.js';
-export type { Entry, ManifestFile } from './entries.js';
+export { checkLengths, checkWorld, locateProblem, type Validation, validateManifests } from './check.js';
+export { type Entry, type ManifestFile, readObject } from './entries.js';
 export type { Identity } from './identify.js';
-export { type InForce, mergeLastGood } from './last-good.js';
+export { type InForce, mergeLastGood, withLastGood } from './last-good.js';
 export { type Manifests, parseManifests, rememberingParser, type UnreadFile } from './parse.js';

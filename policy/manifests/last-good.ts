@@ -73,6 +73,13 @@ function tell(entry: Entry, kept: readonly string[]): readonly Problem[] {
   );
 }
 
+/** The problems of a bad version of one resource, whose last good one stays. */
+export function withLastGood(problems: readonly Problem[]): readonly Problem[] {
+  return problems.map((problem) =>
+    problem.severity === 'error' ? { ...problem, message: `${problem.message} (the last good version stays in force)` } : problem,
+  );
+}
+
 /** What is in force after this reading, given what was before. */
 export function mergeLastGood(previous: InForce | undefined, next: Manifests): InForce {
   const before = previous ?? NOTHING;

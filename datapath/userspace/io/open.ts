@@ -65,13 +65,18 @@ export function openUserspaceDatapath(options: UserspaceOptions): UserspaceDatap
   };
 }
 
+/** Interfaces that a userspace datapath left filters on when it was killed; none while one runs in this network namespace. */
+export function abandonedInterfaces(): readonly string[] {
+  return isDeviceThere() ? [] : leftoverInterfaces();
+}
+
 /**
  * Removes what a userspace datapath that was killed left on the interfaces of this network namespace;
  * their names. Throws `ALREADY_RUNNING` when one still runs, `COMMAND_FAILED`.
  */
 export function removeUserspaceLeftovers(): readonly string[] {
   if (isDeviceThere()) throw new SfcError('ALREADY_RUNNING', 'a userspace datapath runs in this network namespace');
-  const interfaces = leftoverInterfaces();
+  const interfaces = abandonedInterfaces();
   releaseAll(interfaces);
   return interfaces;
 }
