@@ -1,7 +1,7 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean setup-kube test-kube image image-root clean
+.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean setup-kube test-kube cluster cluster-down image image-root clean
 
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
@@ -67,6 +67,13 @@ setup-kube: setup ## install what the cluster needs (etcd, containerd, runc, CNI
 test-kube: build setup-kube ## the tests on a real Kubernetes on this machine (as root); the first run builds its programs
 	@node dist/test/kube/main.js build
 	@SFC_KUBE=1 npx vitest run
+
+cluster: build setup-kube ## a Kubernetes on this machine, which stays (as root); NODES=3, CNI=bridge, ptp or flannel, FAMILY=4, 6 or dual, MASQUERADE=1
+	@node dist/test/kube/main.js build
+	@node dist/test/kube/main.js up
+
+cluster-down: build ## take the cluster away, also one whose start was killed
+	@node dist/test/kube/main.js down
 
 conformance: build ## both datapaths on N packets (default 1000000) drawn at random, SEED to see one again (as root)
 	@node dist/test/conformance/main.js '$(or $(N),1000000)' '$(SEED)'

@@ -27,6 +27,8 @@ export interface ClusterOptions {
   readonly masquerade?: boolean;
   /** Archives of images, beside the one of tools, that every node has before its first pod. */
   readonly images?: readonly string[];
+  /** A start that fails leaves everything as it is, to be looked at. Default: it takes all away. */
+  readonly keep?: boolean;
   readonly say?: Say;
 }
 
@@ -51,9 +53,19 @@ export interface Cluster {
   stop(): Promise<Swept>;
 }
 
-/** Starts a cluster; its nodes are Ready when this returns. Throws `COMMAND_FAILED`, and then leaves nothing behind. */
+/** Starts a cluster; its nodes are Ready when this returns. Throws `COMMAND_FAILED`, and then leaves nothing behind unless told to. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { name, directory, nodes: count = 3, cni = 'bridge', families = '4', masquerade = false, images = [], say = silent } = options;
+  const {
+    name,
+    directory,
+    nodes: count = 3,
+    cni = 'bridge',
+    families = '4',
+    masquerade = false,
+    images = [],
+    keep = false,
+    say = silent,
+  } = options;
   const numbers = numbersOf(families);
   const order = Array.from({ length: count }, (_, index) => index + 1);
   const network: NetworkOptions = { name, numbers, nodes: order, routed: cni !== 'flannel' };
@@ -118,7 +130,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       stop: () => sweep(name, directory),
     };
   } catch (error) {
-    await sweep(name, directory);
+    if (!keep) await sweep(name, directory);
     throw error;
   }
 }

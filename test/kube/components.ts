@@ -93,6 +93,6 @@ async function goCommand(): Promise<string> {
   }
   throw new SfcError(
     'CLUSTER_UNAVAILABLE',
-    'building Kubernetes needs Go 1.24 or later, or 1.21 with GOTOOLCHAIN=auto; Debian 12 has 1.19 (golang-1.24-go is in its backports)',
+    'building Kubernetes needs Go 1.24 or later (from 1.21 on it fetches a later one by itself): https://go.dev/dl; the one of Debian 12 is 1.19',
   );
 }

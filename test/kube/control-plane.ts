@@ -1,5 +1,6 @@
 /** The control plane of a cluster on a machine of its own: etcd, the API server and, if wanted, the two that act on what is in it. */
 
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inNamespace, run } from '../../demo/testbed/index.js';
 import { SfcError } from '../../errors/index.js';
@@ -83,6 +84,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     if (!networked) await run(['ip', 'netns', 'delete', namespace], { accept: [0, 1] });
   };
   try {
+    await mkdir(directory, { recursive: true });
     if (!networked) await makeLonelyNamespace(namespace, addresses);
     const machine = await startMachine({ name: `${name}-control`, namespace, directory: join(directory, 'control'), kind: 'plain' });
     powered = machine;

@@ -19,7 +19,7 @@ const SUITE = 'bookworm';
 /** What sfc needs at run time, and what clients, servers and functions of tests and whoever looks at them need. */
 const PACKAGES = [
   ['bpftool', 'conntrack', 'curl', 'ethtool', 'iperf3', 'iproute2', 'iptables', 'iputils-ping', 'libbpf1', 'libnftables1'],
-  ['libstdc++6', 'netcat-openbsd', 'nftables', 'procps', 'python3-minimal', 'socat', 'tcpdump'],
+  ['libstdc++6', 'netcat-openbsd', 'nftables', 'procps', 'python3', 'socat', 'tcpdump'],
 ].flat();
 const LEFT_OUT = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/locale/*'];
 

@@ -1,6 +1,8 @@
 /** Takes a cluster away, also one whose harness was killed at any point: everything is found by its name and its directory. */
 
+import { existsSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { mountsBelow, run } from '../../demo/testbed/index.js';
 import { SfcError } from '../../errors/index.js';
 import { cgroupsNamed, removeCgroup } from './cgroups.js';
@@ -41,6 +43,17 @@ export async function sweep(name: string, directory: string): Promise<Swept> {
   for (const mount of mounts) await run(['umount', '--lazy', '--', mount]);
   await rm(directory, { recursive: true, force: true });
   return { processes: processes.size, mounts, namespaces, cgroups };
+}
+
+/** Name and directory of what one process of tests makes. Those of earlier ones, which were killed, are swept away first. */
+export async function testPlace(): Promise<{ readonly name: string; readonly directory: string }> {
+  const [named, within] = ['sfck', '/var/tmp'];
+  for (const entry of await readdir(within)) {
+    const [, pid] = new RegExp(`^${named}(\\d+)$`).exec(entry) ?? [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await sweep(entry, join(within, entry));
+  }
+  const name = `${named}${process.pid}`;
+  return { name, directory: join(within, name) };
 }
 
 /** First processes of machines and relays, and what starts them, by their command lines. */
