@@ -98,7 +98,9 @@ async function demonstrate(walkthrough: KubeWalkthrough, installer: Installer, r
   return faults.length === 0;
 }
 
-const typed = (argv: readonly string[]): void => say(`\n${paint.dim('#')} ${commandLine(argv)}`);
+function typed(argv: readonly string[]): void {
+  say(`\n${paint.dim('#')} ${commandLine(argv)}`);
+}
 
 async function keptHelp(cluster: Cluster): Promise<string> {
   return [
