@@ -10,6 +10,8 @@ export interface CommandLine {
   readonly configFile: string | undefined;
   readonly printConfig: boolean;
   readonly remove: boolean;
+  /** Only put the CNI plugin on the node. */
+  readonly installCni: boolean;
   /** Only put the guard in place. */
   readonly hold: boolean;
   /** Text to print and leave with exit 0 (help, version); undefined otherwise. */
@@ -35,7 +37,8 @@ export function parseCommandLine(
     .configureOutput({ writeOut: (text) => (printed += text), writeErr: (text) => (complaint += text) })
     .addOption(new Option('--config <file>', 'YAML file of settings (env SFC_CONFIG)'))
     .addOption(new Option('--print-config', 'print the settled settings as YAML and leave'))
-    .addOption(new Option('--remove', 'detach everything, remove every pin and the guard, and leave'))
+    .addOption(new Option('--remove', 'detach everything, remove every pin, the guard and the CNI plugin, and leave'))
+    .addOption(new Option('--install-cni', 'put the CNI plugin on the node, and leave'))
     .addOption(new Option('--hold', 'put the guard in place, where it is not, and leave: before anything starts pods'));
   for (const setting of SETTINGS) {
     const value =
@@ -49,7 +52,7 @@ export function parseCommandLine(
   } catch (cause) {
     // commander's exitOverride throws for help and version too, with exit code 0.
     if ((cause as { exitCode?: number }).exitCode === 0) {
-      return { flags: {}, configFile: undefined, printConfig: false, remove: false, hold: false, print: printed };
+      return { flags: {}, configFile: undefined, printConfig: false, remove: false, installCni: false, hold: false, print: printed };
     }
     throw new SfcError('CONFIG_INVALID', complaint.trim().replace(/^error: /, '') || String(cause), { cause });
   }
@@ -66,6 +69,7 @@ export function parseCommandLine(
     configFile: configFile === '' ? undefined : configFile,
     printConfig: options.printConfig === true,
     remove: options.remove === true,
+    installCni: options.installCni === true,
     hold: options.hold === true,
     print: undefined,
   };
