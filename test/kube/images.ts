@@ -69,6 +69,7 @@ export async function baseImage(say: Say = silent): Promise<string> {
       BASE_IMAGE,
       rootfs,
     );
+    await rm(rootfs);
   }
   return BASE_IMAGE;
 }
