@@ -5,9 +5,12 @@ import { buildImage, type Say } from '../../test/kube/index.js';
 import { PROJECT } from '../project.js';
 import { run } from '../testbed/index.js';
 
-/** Roles that images are made for, and what they are called. The names are the walkthrough's. */
-export const FUNCTIONS = ['openvpn', 'firewall', 'proxy', 'transparent-proxy'] as const;
-export const FUNCTION_TAG = '1';
+/** One image for all pods of the walkthrough: what one does is its command, `/functions/<role>/run`. */
+export const FUNCTIONS_IMAGE = 'docker.io/library/sfc-functions';
+export const FUNCTIONS_TAG = '1';
+
+export type FunctionRole = 'openvpn' | 'firewall' | 'proxy' | 'transparent-proxy';
+export const commandOf = (role: FunctionRole): readonly string[] => [`/functions/${role}/run`];
 
 /** Builds sfc's image out of what is compiled here; its archive. Throws `COMMAND_FAILED`. */
 export async function sfcImage(directory: string, version: string, say?: Say): Promise<string> {
@@ -22,20 +25,14 @@ export async function sfcImage(directory: string, version: string, say?: Say): P
   });
 }
 
-/** Builds the images of the walkthrough's pods; their archives. Throws `COMMAND_FAILED`. */
-export async function functionImages(directory: string, say?: Say): Promise<readonly string[]> {
+/** Builds the image of the walkthrough's pods; its archive. Throws `COMMAND_FAILED`. */
+export function functionsImage(directory: string, say?: Say): Promise<string> {
   const context = join(PROJECT, 'demo/kube/functions');
-  const archives: string[] = [];
-  for (const role of FUNCTIONS)
-    archives.push(
-      await buildImage({
-        name: `docker.io/library/${role}:${FUNCTION_TAG}`,
-        context,
-        containerfile: join(context, 'Containerfile'),
-        buildArguments: { ROLE: role },
-        archive: join(directory, `${role}.tar`),
-        ...(say === undefined ? {} : { say }),
-      }),
-    );
-  return archives;
+  return buildImage({
+    name: `${FUNCTIONS_IMAGE}:${FUNCTIONS_TAG}`,
+    context,
+    containerfile: join(context, 'Containerfile'),
+    archive: join(directory, 'functions.tar'),
+    ...(say === undefined ? {} : { say }),
+  });
 }

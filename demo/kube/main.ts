@@ -10,7 +10,7 @@ import { CACHE, type Cluster, component, startCluster } from '../../test/kube/in
 import { palette, stepText, verdictText } from '../report.js';
 import { commandLine } from '../testbed/index.js';
 import type { Observation } from '../walkthrough.js';
-import { functionImages, sfcImage } from './images.js';
+import { functionsImage, sfcImage } from './images.js';
 import { type Installer, install, installCommand, projectVersion, unsteeredOn } from './installed.js';
 import { troubleshooting } from './troubleshooting.js';
 import { KubeWalkthrough } from './walkthrough.js';
@@ -57,7 +57,7 @@ async function main(): Promise<number> {
   try {
     say(paint.bold('A Kubernetes of three nodes on this machine, with sfc in it.'));
     const images = join(CACHE, 'images');
-    const archives = [await sfcImage(images, await projectVersion(), told), ...(await functionImages(images, told))];
+    const archives = [await sfcImage(images, await projectVersion(), told), await functionsImage(images, told)];
     cluster = await startCluster({ name: values.name, directory: values.directory, cni, images: archives, say: told });
     walkthrough = new KubeWalkthrough(cluster, told);
     const holds = await demonstrate(walkthrough, installer, requests);

@@ -8,6 +8,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { WALKTHROUGH_MANIFESTS } from '../project.js';
+import { commandOf, FUNCTIONS_IMAGE, FUNCTIONS_TAG } from './images.js';
 
 export const CHAINS = join(WALKTHROUGH_MANIFESTS, 'ServiceFunctionChain.yaml');
 export const SELECTORS = join(WALKTHROUGH_MANIFESTS, 'TrafficSelector.yaml');
@@ -19,26 +20,19 @@ const CONTAINER = { imagePullPolicy: 'Never', securityContext: { privileged: tru
 const LEAVING = { lifecycle: { preStop: { sleep: { seconds: 4 } } } };
 const GRACE = { terminationGracePeriodSeconds: 6 };
 
-export interface WalkthroughPods {
-  /** Of the images `openvpn`, `firewall` and `proxy`. */
-  readonly tag: string;
-  /** Of the tunnel. */
-  readonly key: string;
-}
-
-/** Writes a directory for `kubectl apply -k`. */
-export async function writeWalkthrough(directory: string, { tag, key }: WalkthroughPods): Promise<void> {
+/** Writes a directory for `kubectl apply -k`. @param key of the tunnel */
+export async function writeWalkthrough(directory: string, key: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   await copyFile(join(WALKTHROUGH_MANIFESTS, 'service_function.yaml'), join(directory, 'service_function.yaml'));
   const namespaces = NAMESPACES.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   await writeFile(join(directory, 'namespaces.yaml'), namespaces.map((one) => stringify(one)).join('---\n'));
-  const workload = (kind: string, name: string) => ({
+  const workload = (kind: string, name: 'firewall' | 'proxy') => ({
     target: { kind, name },
     patch: stringify({
       apiVersion: 'apps/v1',
       kind,
       metadata: { name },
-      spec: { template: { spec: { ...GRACE, containers: [{ name, ...CONTAINER, ...LEAVING }] } } },
+      spec: { template: { spec: { ...GRACE, containers: [{ name, command: commandOf(name), ...CONTAINER, ...LEAVING }] } } },
     }),
   });
   const vpn = {
@@ -49,7 +43,9 @@ export async function writeWalkthrough(directory: string, { tag, key }: Walkthro
       metadata: { name: 'vpn' },
       spec: {
         ...GRACE,
-        containers: [{ name: 'vpn', ...CONTAINER, volumeMounts: [{ name: 'key', mountPath: '/etc/openvpn/key' }] }],
+        containers: [
+          { name: 'vpn', command: commandOf('openvpn'), ...CONTAINER, volumeMounts: [{ name: 'key', mountPath: '/etc/openvpn/key' }] },
+        ],
         volumes: [{ name: 'key', secret: { secretName: 'tunnel' } }],
       },
     }),
@@ -62,7 +58,7 @@ export async function writeWalkthrough(directory: string, { tag, key }: Walkthro
       kind: 'Kustomization',
       resources: ['namespaces.yaml', 'service_function.yaml'],
       secretGenerator: [{ name: 'tunnel', namespace: 'vpn', files: ['tunnel=key'], options: { disableNameSuffixHash: true } }],
-      images: ['openvpn', 'firewall', 'proxy'].map((name) => ({ name, newTag: tag })),
+      images: (['openvpn', 'firewall', 'proxy'] as const).map((name) => ({ name, newName: FUNCTIONS_IMAGE, newTag: FUNCTIONS_TAG })),
       patches: [vpn, workload('Deployment', 'firewall'), workload('DaemonSet', 'proxy')],
     }),
   );

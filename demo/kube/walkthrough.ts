@@ -6,7 +6,6 @@ import type { RecordOptions } from '../record.js';
 import { type FamilyForm, familiesOf, type Testbed } from '../testbed/index.js';
 import { type Observation, observeTraffic } from '../walkthrough.js';
 import { type Cast, lookAt, type Place, WALKTHROUGH_CAST } from './bed.js';
-import { FUNCTION_TAG } from './images.js';
 import { programmed, rolledOut } from './installed.js';
 import { PodNamespaces, runningPods } from './pods.js';
 import { makeTunnelKey, startVpnClients, type VpnClients } from './vpn-clients.js';
@@ -54,7 +53,7 @@ export class KubeWalkthrough {
   /** Vpn pod, firewalls and proxies, all running. Throws `COMMAND_FAILED`. */
   async applyPods(): Promise<void> {
     this.#key = await makeTunnelKey();
-    await writeWalkthrough(this.directory, { tag: FUNCTION_TAG, key: this.#key });
+    await writeWalkthrough(this.directory, this.#key);
     await phase(this.#say, 'started the vpn pod, three firewalls and a proxy on each node', async () => {
       await this.cluster.kubectl(['apply', '-k', this.directory]);
       await this.podsReady();

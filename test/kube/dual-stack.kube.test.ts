@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lookAt } from '../../demo/kube/bed.js';
-import { FUNCTION_TAG } from '../../demo/kube/images.js';
+import { commandOf, FUNCTIONS_IMAGE, FUNCTIONS_TAG, type FunctionRole } from '../../demo/kube/images.js';
 import { programmed, unsteeredOn } from '../../demo/kube/installed.js';
 import { PodNamespaces, type RunningPod, runningPods } from '../../demo/kube/pods.js';
 import { type KubeWalkthrough, placeOf } from '../../demo/kube/walkthrough.js';
@@ -13,7 +13,7 @@ import { familyOf, inNamespace, SCHEMES, sendRequests, startEchoServer } from '.
 import { TOOLS_IMAGE } from './index.js';
 import { startSteered } from './shared.js';
 
-const deployment = (name: string, image: string, replicas: number) => `
+const deployment = (name: FunctionRole, replicas: number) => `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: ${name}, namespace: ${name}}
@@ -23,7 +23,7 @@ spec:
   template:
     metadata: {labels: {app: ${name}}}
     spec:
-      containers: [{name: ${name}, image: "${image}:${FUNCTION_TAG}", imagePullPolicy: Never, securityContext: {privileged: true}}]
+      containers: [{name: ${name}, image: "${FUNCTIONS_IMAGE}:${FUNCTIONS_TAG}", command: ["${commandOf(name)}"], imagePullPolicy: Never, securityContext: {privileged: true}}]
 ---
 `;
 const namespace = (name: string) => `
@@ -49,8 +49,8 @@ spec:
 `;
 const OBJECTS = `
 ${['shop', 'firewall', 'transparent-proxy'].map(namespace).join('')}
-${deployment('firewall', 'firewall', 2)}
-${deployment('transparent-proxy', 'transparent-proxy', 2)}
+${deployment('firewall', 2)}
+${deployment('transparent-proxy', 2)}
 apiVersion: v1
 kind: Pod
 metadata: {name: till, namespace: shop, labels: {app: till}}

@@ -4,7 +4,7 @@
  */
 
 import { join } from 'node:path';
-import { functionImages, sfcImage } from '../../demo/kube/images.js';
+import { functionsImage, sfcImage } from '../../demo/kube/images.js';
 import { type Installer, install, projectVersion } from '../../demo/kube/installed.js';
 import { KubeWalkthrough } from '../../demo/kube/walkthrough.js';
 import { CACHE, type ClusterOptions, type Say, startCluster } from './index.js';
@@ -18,7 +18,7 @@ export async function startSteered(
   installer: Installer = 'kustomize',
 ): Promise<KubeWalkthrough> {
   const images = join(CACHE, 'images');
-  const archives = [await sfcImage(images, await projectVersion(), say), ...(await functionImages(images, say))];
+  const archives = [await sfcImage(images, await projectVersion(), say), await functionsImage(images, say)];
   const cluster = await startCluster({ images: archives, say, ...options });
   const walkthrough = new KubeWalkthrough(cluster, say);
   await install(cluster, installer, say);
