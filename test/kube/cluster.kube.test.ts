@@ -1,11 +1,12 @@
 /** The cluster itself, before anything of ours runs on it: whatever a later test sees fail is then ours. */
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PROJECT } from '../../demo/project.js';
-import { SCHEMES } from '../../demo/testbed/index.js';
+import { run, SCHEMES } from '../../demo/testbed/index.js';
 import {
   apply,
   type Cluster,
@@ -97,12 +98,16 @@ describe('a cluster with the bridge plugin', () => {
 
   beforeAll(async () => {
     // A start that is killed half way, when its first node is there: the next one is none the worse for it.
-    const killed = spawn('node', [join(PROJECT, 'dist/test/kube/main.js'), 'up', '--name', name, '--directory', directory, '--nodes', '1']);
+    const program = [join(PROJECT, 'dist/test/kube/main.js'), '--name', name, '--directory', directory];
+    const killed = spawn('node', [...program, 'up', '--nodes', '1']);
     await until(
       async () => existsSync(`${directory}/n1/pid`) || undefined,
       () => new Error('no node'),
     );
+    // Nobody takes it away under its harness.
+    await expect(run(['node', ...program, 'down'])).rejects.toThrow(`process ${killed.pid} is at work`);
     killed.kill('SIGKILL');
+    await once(killed, 'exit');
     expect(leftovers().namespaces).not.toEqual([]);
     cluster = await startCluster({ name, directory });
     pods = await serve(cluster, 'SingleStack');

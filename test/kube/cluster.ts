@@ -1,6 +1,5 @@
 /** The whole cluster: its network, its control plane, its nodes, and a machine outside of it. */
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SfcError } from '../../errors/index.js';
 import { component } from './components.js';
@@ -12,12 +11,12 @@ import { type Node, startNode } from './node.js';
 import type { Cni } from './node-files.js';
 import { type IpFamilies, numbersOf } from './numbers.js';
 import { phase, type Say, silent } from './progress.js';
-import { type Swept, sweep } from './sweep.js';
+import { claim, type Swept, sweep } from './sweep.js';
 
 export interface ClusterOptions {
   /** Begins the names of namespaces and cgroups. Two clusters with two names and directories do not meet. */
   readonly name: string;
-  /** Absolute, on a disk (not tmpfs) and short: paths of sockets lie in it. What an earlier cluster left there is swept away. */
+  /** Absolute, on a disk (not tmpfs) and short: paths of sockets lie in it. What an earlier cluster left there is swept away, unless its harness still runs. */
   readonly directory: string;
   /** How many, from `n1` on. Default 3. */
   readonly nodes?: number;
@@ -74,7 +73,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const archives = [await toolsImage(say), ...images];
   await sweep(name, directory);
   try {
-    await mkdir(directory, { recursive: true });
+    await claim(directory);
     await phase(say, 'made the network', () => makeNetwork(network));
     const plane = await startControlPlane({ directory, name, families, networked: true, say });
     const outside = await startMachine({

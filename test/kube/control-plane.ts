@@ -1,6 +1,5 @@
 /** The control plane of a cluster on a machine of its own: etcd, the API server and, if wanted, the two that act on what is in it. */
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inNamespace, run } from '../../demo/testbed/index.js';
 import { SfcError } from '../../errors/index.js';
@@ -13,6 +12,7 @@ import { type Machine, type Program, startMachine } from './machine.js';
 import { CONTROL_PLANE, type IpFamilies, numbersOf } from './numbers.js';
 import { phase, type Say, silent, until } from './progress.js';
 import { type Relay, startRelay } from './relays.js';
+import { claim } from './sweep.js';
 
 export interface ControlPlaneOptions {
   /** Absolute; everything is written below it. Short: paths of sockets lie in it. */
@@ -83,7 +83,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     if (!networked) await run(['ip', 'netns', 'delete', namespace], { accept: [0, 1] });
   };
   try {
-    await mkdir(directory, { recursive: true });
+    await claim(directory);
     if (!networked) await makeLonelyNamespace(namespace, addresses);
     const machine = await startMachine({ name: `${name}-control`, namespace, directory: join(directory, 'control'), kind: 'plain' });
     powered = machine;

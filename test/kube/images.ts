@@ -26,8 +26,12 @@ const LEFT_OUT = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/locale/*']
 /** Of clients, servers and functions in tests. It sleeps unless told otherwise. */
 export const TOOLS_IMAGE = 'docker.io/library/sfc-tools:1';
 
-const buildah = (args: readonly string[], timeout = 300_000) =>
-  run(['buildah', '--root', join(STORE, 'root'), '--runroot', join(STORE, 'run'), ...args], { timeout });
+/** Its own temporary files too: what a killed one leaves lies with the rest of the cache. */
+async function buildah(args: readonly string[], timeout = 300_000) {
+  const TMPDIR = join(STORE, 'tmp');
+  await mkdir(TMPDIR, { recursive: true });
+  return run(['buildah', '--root', join(STORE, 'root'), '--runroot', join(STORE, 'run'), ...args], { timeout, env: { TMPDIR } });
+}
 
 const key = (...parts: readonly string[]): string => createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 12);
 const BASE_KEY = key(SUITE, process.version, ...PACKAGES, ...LEFT_OUT);

@@ -13,8 +13,8 @@ import { type RunOptions, type RunResult, run } from '../../demo/testbed/index.j
 import { SfcError } from '../../errors/index.js';
 import { until } from './progress.js';
 
-/** What a sweep looks for in a command line, with the machine's directory after it. */
-export const MACHINE_SCRIPT = join(PROJECT, 'test/kube/machine.sh');
+/** A sweep finds it in command lines, with the machine's directory after it. */
+const MACHINE_SCRIPT = join(PROJECT, 'test/kube/machine.sh');
 
 /** Programs look for others that only root runs. */
 const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
