@@ -57,6 +57,16 @@ export const ERRORS = {
     status: 500,
     exit: 74,
   },
+  PATH_ID_RECORD: {
+    hint: 'The record of servicePathIds cannot be read. Repair the ConfigMap; deleted, it is made anew from the status of the chains.',
+    status: 500,
+    exit: 74,
+  },
+  LEADERSHIP_LOST: {
+    hint: 'Another controller leads, or the API server was away for longer than the lease lasts; start again and wait for the lease.',
+    status: 503,
+    exit: 75,
+  },
   AGENT_UNREACHABLE: { hint: 'Is sfcd running? Name its socket with --socket or SFC_SOCKET.', status: 503, exit: 69 },
   NOT_FOUND: { hint: 'See `sfc --help` for what there is to list.', status: 404, exit: 66 },
   BAD_REQUEST: { hint: 'GET /v1/openapi.json lists the paths and their parameters.', status: 400, exit: 64 },
