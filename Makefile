@@ -91,7 +91,7 @@ demo-clean: build ## remove what a kept or killed demo left
 	@node dist/demo/main.js --clean
 
 # What an image has of ours, as it lies there. Only what the programs need: no tests, no testbed, no tools of development.
-IMAGE_FOLDERS := agent api capture cli cni controller datapath errors geneve kubernetes maps policy replay
+IMAGE_FOLDERS := agent api capture cli cni controller datapath errors geneve kubernetes maps policy replay settings
 ROOT ?= dist/image
 BASE ?= docker.io/library/node:20-bookworm-slim
 IMAGE ?= sfc:$(shell node -p "require('./package.json').version" 2>/dev/null)
