@@ -1,13 +1,15 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean setup-kube test-kube cluster cluster-down image image-root clean
+.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean demo-kube setup-kube test-kube cluster cluster-down image image-root clean
 
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
 BPF_SOURCES := $(wildcard $(BPF_DIRECTORY)/*.c $(BPF_DIRECTORY)/*.h)
 BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
 FLOOR_OBJECT := dist/bench/floor.bpf.o
+# The CNI plugin in one file, which starts sooner than several.
+CNI_BUNDLE := dist/cni/sfc-cni.cjs
 BPF_CFLAGS = -O2 -g -Wall -Werror -target bpf -mcpu=v3 $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH))
 CLANG ?= clang
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
@@ -31,6 +33,7 @@ $(STAMP): package.json package-lock.json
 build: setup ## compile the TypeScript and the BPF program to dist/
 	@$(MAKE) -s $(BPF_OBJECT) $(FLOOR_OBJECT)
 	@npx tsc -p tsconfig.build.json
+	@npx rolldown dist/cni/main.js --format cjs --platform node --log-level warn --file $(CNI_BUNDLE) >/dev/null
 
 $(BPF_OBJECT): $(BPF_SOURCES)
 	@mkdir -p $(@D)
@@ -86,6 +89,10 @@ bench-save: build ## the same, kept in docs/reference/benchmarks.md
 
 demo: build ## real packets between namespaces; DEMO=walkthrough, chain, reply or twice, DATAPATH=kernel or userspace, FAMILY=4, 6 or dual, KEEP=1 leaves it running
 	@node dist/demo/main.js
+
+demo-kube: build setup-kube ## from nothing to a Kubernetes on this machine with the walkthrough steered in it (as root); INSTALLER=kustomize or helm, CNI=bridge, ptp or flannel, KEEP=1
+	@node dist/test/kube/main.js build
+	@node dist/demo/kube/main.js
 
 demo-clean: build ## remove what a kept or killed demo left
 	@node dist/demo/main.js --clean

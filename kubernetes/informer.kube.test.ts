@@ -72,7 +72,8 @@ describe('an informer', () => {
     await make('a', labels);
     const { informer, told, settled } = watch('changes');
     await informer.whenSynced();
-    await eventually(() => expect(settled()).toBe(1));
+    await eventually(() => expect(told).toEqual(['added a 1']));
+    await eventually(() => expect(settled()).toBeGreaterThan(0));
     await make('b', labels);
     await change('a', '2');
     await make('of-others');
@@ -94,12 +95,15 @@ describe('an informer', () => {
   it('reads a list of several pages as a whole', async () => {
     const names = Array.from({ length: 1100 }, (_, index) => `page-${String(index).padStart(4, '0')}`);
     for (let at = 0; at < names.length; at += 50) await Promise.all(names.slice(at, at + 50).map((name) => make(name, { test: 'pages' })));
-    const { informer, client, told } = watch('pages');
-    await informer.whenSynced();
-    expect([...informer.objects.keys()].sort()).toEqual(names.map((name) => `${NAMESPACE}/${name}`));
+    const client = new KubernetesClient(config, 'test');
+    closing.push(async () => client.close());
+    const { items } = await client.list<ConfigMap>(CONFIG_MAPS, { namespace: NAMESPACE, labelSelector: 'test=pages' });
+    expect(items.map(({ metadata }) => metadata.name)).toEqual(names);
+    // Three pages, over one connection.
+    expect(client.traffic).toMatchObject({ requests: 3, connections: 1 });
+    const { informer, told } = watch('pages');
+    await eventually(() => expect([...informer.objects.keys()].sort()).toEqual(names.map((name) => `${NAMESPACE}/${name}`)));
     expect(told).toHaveLength(names.length);
-    // Three pages and the watch, over one connection.
-    await eventually(() => expect(client.traffic).toMatchObject({ requests: 4, connections: 1 }));
     const [one] = informer.objects.values();
     expect(one).toMatchObject({ apiVersion: 'v1', kind: 'ConfigMap' });
     expect(one?.metadata).not.toHaveProperty('managedFields');
@@ -112,6 +116,7 @@ describe('an informer', () => {
     closing.push(() => relay.close());
     const { informer, told, values } = watch('cut', { ...config, server: relay.url });
     await informer.whenSynced();
+    await eventually(() => expect(told).toHaveLength(3));
     await eventually(() => expect(informer.state().watching).toBe(true));
     told.length = 0;
     relay.cut();
@@ -133,7 +138,7 @@ describe('an informer', () => {
     const relay = await startCut(config.server);
     closing.push(() => relay.close());
     const { informer, told, values } = watch('forgotten', { ...config, server: relay.url });
-    await informer.whenSynced();
+    await eventually(() => expect(told).toHaveLength(3));
     told.length = 0;
     relay.cut();
     await change('p', '2');
@@ -157,7 +162,7 @@ describe('an informer', () => {
     const labels = { test: 'dead' };
     await make('m', labels);
     const { informer, told, values } = watch('dead');
-    await informer.whenSynced();
+    await eventually(() => expect(values()).toEqual({ m: '1' }));
     await plane.kill('kube-apiserver');
     await eventually(() => expect(informer.trouble?.code).toBe('KUBERNETES_UNREACHABLE'));
     expect(values()).toEqual({ m: '1' });
@@ -175,7 +180,7 @@ describe('an informer', () => {
     const relay = await startCut(config.server);
     closing.push(() => relay.close());
     const { informer, values } = watch('frozen', { ...config, server: relay.url });
-    await informer.whenSynced();
+    await eventually(() => expect(values()).toEqual({ f: '1' }));
     await eventually(() => expect(informer.state().watching).toBe(true));
     relay.freeze();
     await change('f', '2');

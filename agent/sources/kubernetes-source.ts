@@ -110,6 +110,11 @@ export class KubernetesSource implements Source {
     }, GATHER_MS);
   }
 
+  /** What a round has brought about, or is about to. */
+  get programmed(): Pick<ClusterReading, 'chains' | 'selectors'> | undefined {
+    return this.#taken;
+  }
+
   take(): Reading | undefined {
     if (!this.synced || !this.#world.dirty) return undefined;
     this.#taken = this.#world.read();

@@ -67,7 +67,9 @@ export function componentPath(component: Component): string {
 /** Path of a program, which is built first when it is not there. Throws `COMMAND_FAILED` with the compiler's words. */
 export async function component(name: Component, say: Say = silent): Promise<string> {
   const program = componentPath(name);
-  if (!existsSync(program)) await phase(say, `built ${name}`, () => build(name, program));
+  if (existsSync(program)) return program;
+  say(`building ${name} …`);
+  await phase(say, `built ${name}`, () => build(name, program));
   return program;
 }
 

@@ -2,7 +2,8 @@
 
 export { type Cluster, type ClusterOptions, startCluster } from './cluster.js';
 export { CACHE, COMPONENTS, type Component, component, componentPath, KUBERNETES_VERSION } from './components.js';
-export { type ControlPlane, type ControlPlaneOptions, type ControlPlaneProgram, startControlPlane } from './control-plane.js';
+export { type ControlPlane, type ControlPlaneOptions, startControlPlane } from './control-plane.js';
+export type { ControlPlaneProgram } from './control-plane-files.js';
 export { BASE_IMAGE, baseImage, buildImage, type ImageOptions, TOOLS_IMAGE, toolsImage } from './images.js';
 export type { Kubectl } from './kubectl.js';
 export type { Machine, Program } from './machine.js';

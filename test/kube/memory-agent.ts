@@ -8,6 +8,7 @@ import { clusterAllocations } from '../../agent/allocation/index.js';
 import type { Location } from '../../agent/discovery/index.js';
 import { GuardKeeper } from '../../agent/guard/index.js';
 import type { Log } from '../../agent/log.js';
+import { Sandboxes } from '../../agent/sandboxes/index.js';
 import { KubernetesSource } from '../../agent/sources/index.js';
 import type { AttachedInterface, Datapath } from '../../datapath/index.js';
 import { parseCidr } from '../../geneve/index.js';
@@ -102,6 +103,13 @@ export function startMemoryAgent(options: MemoryAgentOptions): MemoryAgent {
     discovery: everyAddress(),
     guard: new GuardKeeper({ mode: 'off', tables, received: () => new Map(), wait: async () => undefined, log }),
     guardExcept: [],
+    markGuard: () => undefined,
+    sandboxes: new Sandboxes({
+      store: { load: () => [], put: () => undefined, delete: () => undefined },
+      interfaceNumber: () => 0,
+      now: () => new Date(),
+      log,
+    }),
     allocations: clusterAllocations(),
     source,
     log,
