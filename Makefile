@@ -109,6 +109,7 @@ image-root:
 	@for folder in $(IMAGE_FOLDERS); do [ ! -d dist/$$folder ] || cp -a dist/$$folder '$(ROOT)/opt/sfc/dist'; done
 	@find '$(ROOT)/opt/sfc/dist' \( -name '*.map' -o -name 'cast.js' -o -name '*.records.js' -o -name 'fake-*.js' \) -delete
 	@npm ls --omit=dev --all --parseable 2>/dev/null | sed -n 's#^$(CURDIR)/##p' | xargs cp -a --parents -t '$(ROOT)/opt/sfc'
+	@find '$(ROOT)/opt/sfc/node_modules' -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.md' \) -delete
 	@for program in bin/*; do ln -s "/opt/sfc/$$program" '$(ROOT)/usr/local/bin'; done
 	@cp tools/tcpdump-as-root.sh '$(ROOT)/usr/local/bin/tcpdump'
 

@@ -104,7 +104,10 @@ export class Life {
       serviceGraceMs: settings.serviceGraceSeconds * 1000,
       resyncMs: settings.resyncSeconds * 1000,
       mayWrite: () => this.#elector.leads,
-      onWrite: (verb, resource) => this.#metrics?.wrote(verb, resource),
+      onWrite: (verb, resource) => {
+        log.debug({ verb, resource: resource.plural }, 'write');
+        this.#metrics?.wrote(verb, resource);
+      },
       onLook: (kind, failed) => this.#metrics?.looked(kind, failed),
       onFatal: (error) => this.#lost?.(error),
     });
