@@ -8,6 +8,7 @@ import { Agent, type AgentOptions } from './agent.js';
 import { type Allocations, allocate, emptyState } from './allocation/index.js';
 import type { Discovery, Location } from './discovery/index.js';
 import { GuardKeeper } from './guard/index.js';
+import { Sandboxes, type SandboxRecord } from './sandboxes/index.js';
 import { type DirectoryContent, ManifestSource } from './sources/index.js';
 
 const labelled = (app: string) => ({ requirements: [{ key: 'app', operator: 'In' as const, values: [app] }] });
@@ -140,6 +141,13 @@ function cluster(store: MapStore = createMemoryStore()) {
     },
   };
   let world: World = EMPTY_WORLD;
+  const kept = new Map<string, SandboxRecord>();
+  const files = {
+    load: () => [...kept.values()],
+    put: (one: SandboxRecord) => void kept.set(one.id, one),
+    delete: (id: string) => void kept.delete(id),
+  };
+  const sandboxes = new Sandboxes({ store: files, interfaceNumber: () => 0, now: () => new Date(0), log });
   const sources = new Map<Agent, ManifestSource>();
   const start = (replaced: Partial<Pick<AgentOptions, 'allocations' | 'sendIp' | 'flowsPerEndpoint' | 'sourceCheck'>> = {}) => {
     const reader = { read: () => ({ world, problems: [], documents: 9, locate: (problem: Problem) => problem }) };
@@ -155,6 +163,8 @@ function cluster(store: MapStore = createMemoryStore()) {
       discovery,
       guard: new GuardKeeper({ mode: 'off', tables: NO_TABLES, received: () => new Map(), wait: async () => undefined, log }),
       guardExcept: [],
+      markGuard: () => undefined,
+      sandboxes,
       allocations,
       source,
       log,

@@ -9,7 +9,7 @@
  * (clock, discovery, allocations, datapath) comes in as a port.
  */
 
-import type { Datapath } from '../datapath/index.js';
+import { type Datapath, isPodKind } from '../datapath/index.js';
 import { ENDPOINT_SELECTS, type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
 import { type Address, compileNode, type FailsProbes, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
 import type { Allocation, Allocations } from './allocation/index.js';
@@ -27,6 +27,7 @@ import { aimKey, aimsOf, Prober } from './probes/index.js';
 import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
 import { RoundLog } from './round-log.js';
 import { type Rounds, startRounds } from './rounds.js';
+import type { Sandboxes, SandboxRecord } from './sandboxes/index.js';
 import { Sizes, sizeProblem } from './sizes/index.js';
 import type { Source } from './sources/index.js';
 import type { RoundState } from './state.js';
@@ -62,9 +63,13 @@ export interface AgentOptions {
   readonly datapath: Datapath;
   readonly discovery: Discovery;
   readonly guard: GuardKeeper;
+  /** Leaves word, for whoever starts pods while no agent runs, whether new interfaces are held. */
+  readonly markGuard: (on: boolean) => void;
   /** Interfaces that are none of pods, by name. */
   readonly guardExcept: readonly string[];
   readonly allocations: Allocations;
+  /** What a CNI plugin tells. */
+  readonly sandboxes: Sandboxes;
   readonly source: Source;
   readonly log: Log;
   readonly timeouts: FlowTimeouts;
@@ -95,6 +100,8 @@ export class Agent implements AgentView {
   readonly #outages: Outages;
   readonly #sizes: Sizes;
   readonly #attachments: Attachments;
+  /** As the source tells it; `#world` has what a CNI plugin told besides. */
+  #read: World | undefined;
   #world: World | undefined;
   #source = { documents: 0, readAt: '', problems: [] as readonly Problem[], locate: (problem: Problem) => problem };
   #allocation: { readonly world: World; readonly value: Allocation } | undefined;
@@ -122,6 +129,7 @@ export class Agent implements AgentView {
       (error) => options.log.error({ err: error }, 'a round crashed'),
     );
     this.#interval = setInterval(() => this.#rounds.wish('interval'), options.intervalMs);
+    options.sandboxes.attend({ told: () => this.#rounds.wish('host'), missing: (sandbox) => this.#missingOfSandbox(sandbox) });
     this.#prober = new Prober({
       answers: this.#maps.sfcprobe,
       send: options.sendIp,
@@ -145,6 +153,10 @@ export class Agent implements AgentView {
       visitors: () => [this.#quotas.begin(), ...this.#seeClients()],
       pauseMs: () => Math.min(FLOW_PAUSE_MS, clientsPeriodMs(this.#reconciler.observed) ?? FLOW_PAUSE_MS),
     });
+  }
+
+  get sandboxes(): Sandboxes {
+    return this.#options.sandboxes;
   }
 
   /** Something about the host's interfaces, routes or neighbours changed. */
@@ -173,6 +185,7 @@ export class Agent implements AgentView {
     const { clock, log } = this.#options;
     const start = clock.monotonic();
     this.#takeFromSource();
+    if (this.#read !== undefined) this.#world = this.#options.sandboxes.amend(this.#read, this.#options.node);
     const world = this.#world;
     if (world === undefined) return undefined;
     const surveyed = this.#endpoints;
@@ -183,6 +196,7 @@ export class Agent implements AgentView {
     }
     try {
       const { changes, againInMs } = await this.#bringAbout(world, survey);
+      this.#options.sandboxes.judge();
       const durationMs = clock.monotonic() - start;
       this.#last = { generation: this.#last.generation + 1, at: clock.wall().toISOString(), durationMs, changes, failure: '' };
       if (changes > 0) log.info({ changes, durationMs: Math.round(durationMs), reasons: [...reasons] }, 'reconciled');
@@ -236,7 +250,7 @@ export class Agent implements AgentView {
     const read = source.take();
     if (read === undefined) return;
     const { world, documents, problems, locate } = read;
-    this.#world = world;
+    this.#read = world;
     this.#source = { documents, readAt: clock.wall().toISOString(), problems, locate };
   }
 
@@ -249,7 +263,10 @@ export class Agent implements AgentView {
         addresses: addresses.map(({ text }) => text),
         terminating,
       }));
-      const found = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery);
+      const { sandboxes } = this.#options;
+      const told = sandboxes.interfaces(world, node);
+      const found = await trackEndpoints(asked, knownEndpoints(this.#reconciler.observed), discovery, told);
+      sandboxes.surveyed(found.survey.links);
       this.#endpoints = { world, at: clock.monotonic(), ...found };
     }
     const endpoints = this.#endpoints?.tracked ?? [];
@@ -299,6 +316,7 @@ export class Agent implements AgentView {
     const missing = (ifindex: number) =>
       guard.isSettled(ifindex) ? '' : attachErrors.get(ifindex) || missingOf(ifindex, target, observed);
     guard.close(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, missing(ifindex)]))));
+    this.#options.markGuard(guard.on);
     const problems = [...this.#source.problems, ...[...lookup.problems, ...compiled.problems].map(this.#source.locate)];
     this.#state = { world, allocation, compiled, failsProbes, problems, endpoints, attachErrors, target, result };
     return result;
@@ -309,6 +327,31 @@ export class Agent implements AgentView {
     const { links = new Map(), routes = [] } = this.#endpoints?.survey ?? {};
     const ranges = world.nodes.flatMap(({ podCidrs }) => podCidrs.map(({ text }) => text));
     return { links: [...links.values()], routes, ranges, endpoints, except: this.#options.guardExcept };
+  }
+
+  /** What is not in place of a sandbox that a CNI plugin told of, in words; empty when nothing is. */
+  #missingOfSandbox({ pod: told, addresses, ifindexes }: SandboxRecord): string {
+    const { node, guard, sandboxes } = this.#options;
+    const name = `${told.namespace}/${told.name}`;
+    if (this.#state === undefined) return this.#notReady() || 'the first reconciliation is not done';
+    const pod = this.#state.world.pods.find((one) => sandboxes.isOf(one, told));
+    if (pod === undefined) return `no pod ${name}${told.uid === '' ? '' : ` of UID ${told.uid}`} is known yet`;
+    if (pod.hostNetwork || pod.phase === 'Succeeded' || pod.phase === 'Failed') return '';
+    if (pod.nodeName !== node) return `${name} is not on this node, but on ${pod.nodeName || 'none yet'}`;
+    const endpoint = this.#state.endpoints.find((one) => one.pod === name);
+    if (endpoint === undefined) return `${name} has no address yet`;
+    if (endpoint.problem !== '') return endpoint.problem;
+    const { ifindex, ifname } = endpoint;
+    const links = this.#endpoints?.survey.links;
+    const own = ifindexes.filter((one) => isPodKind(links?.get(one)?.kind ?? 'veth'));
+    // What is in place may be that of a sandbox before.
+    if ((own.length === 1 && own[0] !== ifindex) || !addresses.every((one) => endpoint.addresses.includes(one)))
+      return `${name} is known as it was before, at ${ifname}`;
+    const { target, attachErrors } = this.#state;
+    const missing = attachErrors.get(ifindex) ?? missingOf(ifindex, target, this.#reconciler.observed);
+    if (missing !== '') return missing;
+    if (!this.#attachments.has(ifindex)) return `${ifname} has no programs yet`;
+    return guard.isSettled(ifindex) ? '' : `the guard holds ${ifname}`;
   }
 
   #errors(): string[] {

@@ -51,12 +51,16 @@ interface Place {
  * The one interface that a pod's addresses lead to, and which of them does; or why there is none. An address that leads
  * nowhere yet does not keep the others waiting; two that lead to two interfaces are a mistake of somebody's routes.
  * @param before the link of the pod's entry, where it has one
+ * @param told what a CNI plugin says was made for the pod; of a bridge's port, the bridge too
  */
 function placeOf(
   addresses: readonly string[],
   locations: ReadonlyMap<string, Location>,
   before: Link | undefined,
+  told: readonly Link[],
 ): { readonly place: Place; readonly address: string } | string {
+  const [certain, ...more] = told.filter(({ kind }) => isPodKind(kind));
+  if (certain !== undefined && more.length === 0) return { place: certain, address: addresses[0] ?? '' };
   const all = addresses.map((address) => ({ address, location: locations.get(address) }));
   const found = all.flatMap(({ address, location }) => (location?.kind === 'found' ? [{ address, place: location }] : []));
   const [first] = found;
@@ -78,24 +82,30 @@ function placeOf(
  * manifest may not be there yet.
  *
  * @param known what the `endpoint` map holds
+ * @param told by pod: interfaces of the host that a CNI plugin has named
  * @throws SfcError COMMAND_FAILED when the host's tables cannot be read
  */
 export async function trackEndpoints(
   pods: readonly LocalPod[],
   known: readonly KnownEndpoint[],
   discovery: Discovery,
+  told: ReadonlyMap<string, readonly number[]> = new Map(),
 ): Promise<{ readonly tracked: readonly TrackedEndpoint[]; readonly survey: Survey }> {
+  // Nobody has to be asked for a pod whose interface is named.
   const survey = await discovery.locateAll(
-    pods.flatMap(({ addresses }) => addresses.slice(0, 1)),
-    pods.flatMap(({ addresses }) => addresses.slice(1)),
+    pods.flatMap(({ pod, addresses }) => (told.has(pod) ? [] : addresses.slice(0, 1))),
+    pods.flatMap(({ pod, addresses }) => (told.has(pod) ? addresses : addresses.slice(1))),
   );
   const { locations, links } = survey;
   const places = new Map<string, Place>();
   const problems = new Map<string, string>();
   const owners = new Map<number, string>();
-  for (const { pod, addresses, terminating } of pods) {
+  // What is certain comes first: an address that is another pod's now must not take its interface.
+  const ordered = [...pods].sort((one, other) => Number(told.has(other.pod)) - Number(told.has(one.pod)));
+  for (const { pod, addresses, terminating } of ordered) {
+    const named = (told.get(pod) ?? []).flatMap((ifindex) => links.get(ifindex) ?? []);
     const before = known.find((entry) => addresses.some((address) => entry.addresses.includes(address)));
-    const found = placeOf(addresses, locations, before === undefined ? undefined : links.get(before.ifindex));
+    const found = placeOf(addresses, locations, before === undefined ? undefined : links.get(before.ifindex), named);
     if (typeof found === 'string') {
       problems.set(pod, found);
       continue;

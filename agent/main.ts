@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { destination, type Logger, pino } from 'pino';
 import { stringify } from 'yaml';
 import { startApi, startProbes } from '../api/index.js';
+import { installCni, removeCni } from '../cni/index.js';
 import { openRawIp } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { Agent } from './agent.js';
@@ -15,8 +16,10 @@ import { type LockFile, tryLock } from './allocation/index.js';
 import { type CommandLine, parseCommandLine, resolveSettings, type Settings } from './config/index.js';
 import { openDatapath, removeEverything } from './datapath/index.js';
 import { hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
-import { exceptions, holdAll, openGuard, removeGuardIfAny } from './guard/index.js';
+import { exceptions, holdAll, markGuard, openGuard, removeGuardIfAny } from './guard/index.js';
+import { installationOf, keepPlugin } from './installation.js';
 import { nodeAddress } from './probes/index.js';
+import { openSandboxes } from './sandboxes/index.js';
 import { openSource } from './sources/index.js';
 
 /** sysexits.h EX_SOFTWARE: an error that no code names. */
@@ -68,9 +71,11 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     datapath,
     discovery: hostDiscovery(runCommand, (ms) => wait(ms)),
     guard,
+    markGuard: (on) => markGuard(settings.runDir, on),
     guardExcept: exceptions(settings),
     allocations: opened.allocations,
     source: opened.source,
+    sandboxes: openSandboxes(settings.runDir, log),
     timeouts: settings.timeouts,
     flowsPerEndpoint: settings.limits.flowsPerEndpoint,
     sourceCheck: settings.sourceCheck,
@@ -86,6 +91,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     (message, delayMs) => log.warn({ delayMs }, message),
   );
   opened.start();
+  const plugin = keepPlugin(installationOf(settings, root, process.execPath), settings, log);
 
   const signal = await new Promise<NodeJS.Signals>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) {
@@ -103,6 +109,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
       : `stopping; nothing is steered any more${settings.guard === 'off' ? '' : ', and the guard holds what was'}`,
   );
   monitor.stop();
+  await plugin?.close();
   await opened.close();
   await agent.close();
   rawIp.close();
@@ -131,8 +138,8 @@ async function main(): Promise<number> {
       return 0;
     }
     const file = readConfigFile(line.configFile);
-    // Removing and holding read no manifests, so they do not ask for their directory.
-    const readsNone = line.remove || line.hold;
+    // Removing, holding and installing read no manifests, so they do not ask for their directory.
+    const readsNone = line.remove || line.hold || line.installCni;
     const flags = readsNone && line.flags.manifests === undefined ? { ...line.flags, manifests: '/' } : line.flags;
     const settings = resolveSettings({ flags, environment: process.env, file, host: { hostname: hostname() } });
     if (line.printConfig) {
@@ -150,9 +157,20 @@ async function main(): Promise<number> {
       lock?.release();
       process.exit(code);
     });
+    const installation = installationOf(settings, root, process.execPath);
+    // Beside an agent that runs: it is an init container's work, and the agent's predecessor may not have ended.
+    if (line.installCni) {
+      logger.info({}, installCni(installation) || 'the CNI plugin was in place');
+      return 0;
+    }
     lock = takeRunDirectory(settings);
-    if (line.hold) await holdAll(settings, runCommand, logger);
-    else if (line.remove) {
+    if (line.hold) {
+      await holdAll(settings, runCommand, logger);
+      markGuard(settings.runDir, true);
+    } else if (line.remove) {
+      const files = removeCni(installation);
+      if (files.length > 0) logger.info({ files }, 'the CNI plugin is taken out');
+      markGuard(settings.runDir, false);
       removeEverything(settings, root, logger);
       removeGuardIfAny();
     } else await run(settings, version, root, logger);

@@ -275,10 +275,51 @@ export interface StatusView {
   readonly counters: readonly CounterView[];
 }
 
+/** What a CNI plugin tells of a pod's network namespace, once its interface is made. */
+export interface SandboxTold {
+  /** `uid` is empty where the runtime does not name it. */
+  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
+  /** Name of the CNI network. */
+  readonly network: string;
+  /** Path of the network namespace on the host. */
+  readonly netns: string;
+  /** Inside it. */
+  readonly interface: string;
+  /** Names of the interfaces on the host that were made or used for it: the pod's own, and the bridge that it is a port of. */
+  readonly hostInterfaces: readonly string[];
+  readonly addresses: readonly string[];
+}
+
+export interface SandboxView extends SandboxTold {
+  /** The runtime's container ID. */
+  readonly id: string;
+  readonly toldAt: string;
+  /** What is not in place yet, in words; empty when everything is. */
+  readonly missing: string;
+}
+
+export interface SandboxesBody {
+  readonly items: readonly SandboxView[];
+}
+
+/** Where a CNI plugin tells of sandboxes. */
+export interface SandboxDesk {
+  list(): readonly SandboxView[];
+  /**
+   * Resolves when the pod's entries are in the maps and its programs attached, or nothing is to be steered there.
+   * A second interface of a sandbox that is known is not taken.
+   * @throws SfcError SANDBOX_PENDING when that is not so after `waitMs`; the sandbox stays known
+   */
+  tell(id: string, sandbox: SandboxTold, waitMs: number): Promise<SandboxView>;
+  /** The sandbox is gone, or that interface of it. What is not known is fine. */
+  forget(id: string, interfaceInside: string): void;
+}
+
 /** One entry of a map: the raw fields by name, addresses and paths as text. */
 export type MapEntryView = Readonly<Record<string, string | number>>;
 
 export interface AgentView {
+  readonly sandboxes: SandboxDesk;
   status(): StatusView;
   maps(): readonly MapView[];
   entries(map: MapName): readonly MapEntryView[];

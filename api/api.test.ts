@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentView } from '../agent/view.js';
 import { SfcError } from '../errors/index.js';
 import { MAP_NAMES } from '../maps/index.js';
-import { fakeView, flowEntry } from './fake-view.js';
+import { fakeView, flowEntry, SANDBOX } from './fake-view.js';
 import { type Api, type ProbeServer, startApi, startProbes } from './index.js';
 import { parseHealthAddress } from './probes.js';
 import { ROUTES } from './routes.js';
@@ -288,8 +288,9 @@ describe('the OpenAPI document', () => {
     expect(document).toMatchObject({ openapi: '3.1.0', info: { version: '0.1.0' } });
     const ajv = new Ajv2020({ strict: false });
     ajv.addSchema(document, 'api');
-    const paths = document.paths as Record<string, unknown>;
-    expect(Object.keys(paths)).toEqual(ROUTES.map(({ path }) => path.replace(':name', '{name}')));
+    const paths = document.paths as Record<string, object>;
+    expect(Object.keys(paths)).toEqual([...new Set(ROUTES.map(({ path }) => path.replace(':name', '{name}')))]);
+    expect(Object.keys(paths['/v1/sandboxes/{name}'] ?? {})).toEqual(['get', 'put', 'delete']);
     const pointer = (path: string, status: string) =>
       `api#/paths/${path.replaceAll('/', '~1').replace('{', '%7B').replace('}', '%7D')}/get/responses/${status}/content/application~1json/schema`;
     const answers = ['/v1/maps/', '/v1/chains/', '/v1/selectors/'].flatMap((path) =>
@@ -302,6 +303,56 @@ describe('the OpenAPI document', () => {
     }
     expect(ajv.validate(pointer('/v1/maps/{name}', '404'), await json('/v1/maps/none'))).toBe(true);
     expect(ajv.validate(pointer('/v1/maps/{name}', '200'), await json('/v1/maps/none'))).toBe(false);
+  });
+});
+
+describe('sandboxes', () => {
+  const { id: _, toldAt: __, missing: ___, interface: ____, ...told } = SANDBOX;
+  const at = (id: string) => `/v1/sandboxes/${id}?interface=eth0`;
+
+  async function send(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+    const given = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const { status, text } = await ask(path, { method, ...given });
+    return { status, body: JSON.parse(text) };
+  }
+
+  it('are told of, and the answer comes when everything is in place', async () => {
+    const heard: unknown[] = [];
+    const tell: AgentView['sandboxes']['tell'] = async (id, sandbox, waitMs) => {
+      heard.push([id, sandbox, waitMs]);
+      return { ...SANDBOX, id };
+    };
+    await start(fakeView({ sandboxes: { ...fakeView().sandboxes, tell } }));
+    expect(await send('PUT', at('4f1c'), { ...told, waitMs: 500 })).toEqual({ status: 200, body: SANDBOX });
+    expect(heard).toEqual([['4f1c', { ...told, interface: 'eth0' }, 500]]);
+  });
+
+  it('are refused with the reason while something is missing', async () => {
+    const tell = async () => {
+      throw new SfcError('SANDBOX_PENDING', 'not in place after 1 s: map full');
+    };
+    await start(fakeView({ sandboxes: { ...fakeView().sandboxes, tell } }));
+    expect(await send('PUT', at('4f1c'), { ...told, waitMs: 1 })).toMatchObject({ status: 504, body: { code: 'SANDBOX_PENDING' } });
+    expect(logged.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('are forgotten, whether they are known or not', async () => {
+    const forgotten: string[] = [];
+    await start(fakeView({ sandboxes: { ...fakeView().sandboxes, forget: (...which) => void forgotten.push(which.join('/')) } }));
+    expect(await send('DELETE', at('4f1c'))).toEqual({ status: 200, body: { ok: true } });
+    expect(forgotten).toEqual(['4f1c/eth0']);
+  });
+
+  it.each([
+    ['an id that is no file name', '..%2F4f1c', told],
+    ['an id of the wrong letters', '-x', told],
+    ['no addresses', '4f1c', { ...told, addresses: undefined }],
+    ['a field that nobody knows', '4f1c', { ...told, colour: 'red' }],
+    ['no body', '4f1c', undefined],
+  ])('with %s are refused', async (_what, id, body) => {
+    await start();
+    const answered = await send('PUT', at(id), body === undefined ? undefined : { ...body, waitMs: 1 });
+    expect(answered).toMatchObject({ status: 400, body: { code: 'BAD_REQUEST' } });
   });
 });
 

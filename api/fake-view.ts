@@ -1,6 +1,6 @@
 /** Node one as an agent would show it: the cast of the walkthrough, as plain data. For tests of the API and of `sfc`. */
 
-import type { AgentView, ChainView, MapEntryView, ProblemView, SelectorView, StatusView } from '../agent/view.js';
+import type { AgentView, ChainView, MapEntryView, ProblemView, SandboxView, SelectorView, StatusView } from '../agent/view.js';
 import {
   EMPTY_FLOW,
   ENDPOINT_FLAG,
@@ -284,9 +284,26 @@ const STATUS: StatusView = {
   ],
 };
 
+export const SANDBOX: SandboxView = {
+  id: '4f1c',
+  toldAt: '2026-01-01T00:00:00.000Z',
+  pod: { namespace: 'vpn', name: 'gateway', uid: '8d0e' },
+  network: 'cbr0',
+  netns: '/run/netns/cni-1',
+  interface: 'eth0',
+  hostInterfaces: ['cni0', 'veth0a'],
+  addresses: ['10.244.1.2'],
+  missing: '',
+};
+
 /** The view, with what a test wants otherwise. */
 export function fakeView(other: Partial<AgentView> = {}): AgentView {
   return {
+    sandboxes: {
+      list: () => [SANDBOX],
+      tell: async (id, told) => ({ ...told, id, toldAt: SANDBOX.toldAt, missing: '' }),
+      forget: () => undefined,
+    },
     status: () => STATUS,
     maps: () => MAP_VIEWS,
     entries: (map) => ENTRIES[map] ?? [],

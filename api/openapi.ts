@@ -35,13 +35,21 @@ export function openApiDocument(version: string): Json {
       200: { description: route.summary, content: content(route.response) },
       ...Object.fromEntries([...route.refusals, 'default'].map((status) => [status, refusal])),
     };
-    return [route.path.replace(':name', '{name}'), { get: { summary: route.summary, parameters: parameters(route), responses } }] as const;
+    const body = route.body === undefined ? {} : { requestBody: { required: true, content: content(route.body) } };
+    const operation = { summary: route.summary, parameters: parameters(route), ...body, responses };
+    return [route.path.replace(':name', '{name}'), { [route.method.toLowerCase()]: operation }] as const;
   });
+  const byPath = new Map<string, { readonly [method: string]: Json }>();
+  for (const [path, operations] of paths) byPath.set(path, { ...byPath.get(path), ...operations });
   return {
     openapi: '3.1.0',
-    info: { title: 'sfcd debug API', version, description: 'What one node agent knows. Read only, on a unix socket.' },
+    info: {
+      title: 'sfcd debug API',
+      version,
+      description: 'What one node agent knows, on a unix socket. A CNI plugin tells of sandboxes; everything else only reads.',
+    },
     servers: [{ url: 'http://localhost', description: 'over the unix socket; the host counts for nothing' }],
-    paths: Object.fromEntries(paths),
+    paths: Object.fromEntries(byPath),
     components: { schemas: Object.fromEntries([...components].sort(([a], [b]) => (a < b ? -1 : 1))) },
   };
 }

@@ -1,6 +1,6 @@
 /**
  * What can be asked, declared once: the server registers these routes and the OpenAPI document
- * describes them. All are GET, and none changes anything.
+ * describes them. What changes something is in `sandbox-routes.ts`.
  */
 
 import { Readable } from 'node:stream';
@@ -10,12 +10,15 @@ import { SfcError } from '../errors/index.js';
 import { MAP_NAMES, type MapName } from '../maps/index.js';
 import { mapPageText } from './entries.js';
 import { mapPageSchema } from './map-schemas.js';
+import { SANDBOX_ROUTES } from './sandbox-routes.js';
 import {
   chainSchema,
   conflictSchema,
   endpointSchema,
   listOf,
   mapSchema,
+  NO_QUERY,
+  okSchema,
   problemSchema,
   selectorSchema,
   serviceSchema,
@@ -27,26 +30,32 @@ export interface Asked {
   /** The name in the path; empty where the route has none. */
   readonly name: string;
   readonly limit: number | undefined;
+  /** Of a sandbox, the interface inside it; empty where the route has none. */
+  readonly interface: string;
+  /** Undefined where the route takes none. */
+  readonly body: unknown;
 }
 
 export interface Route {
+  readonly method: 'GET' | 'PUT' | 'DELETE';
   /** As Fastify writes it: `/v1/chains/:name`. */
   readonly path: string;
   readonly summary: string;
   readonly query: TObject;
+  /** Undefined: it takes no body. */
+  readonly body?: TSchema;
   readonly response: TSchema;
   /** Statuses other than 200 that the route itself can give. */
   readonly refusals: readonly number[];
-  /** A `Readable` is JSON text that is sent as it comes. */
+  /** A `Readable` is JSON text that is sent as it comes; a promise is waited for. */
   readonly answer: (view: AgentView, asked: Asked) => unknown;
 }
 
-const NO_QUERY = Type.Object({}, { additionalProperties: false });
 /** More names than these help nobody who mistyped one. */
 const MOST_NAMES = 20;
 
 function route(path: string, summary: string, response: TSchema, answer: Route['answer']): Route {
-  return { path, summary, query: NO_QUERY, response, refusals: path.includes(':name') ? [404] : [], answer };
+  return { method: 'GET', path, summary, query: NO_QUERY, response, refusals: path.includes(':name') ? [404] : [], answer };
 }
 
 function notFound(what: string, name: string, names: readonly string[]): SfcError {
@@ -66,8 +75,6 @@ function pick<Item extends { readonly name: string }>(what: string, items: reado
 }
 
 const isMapName = (name: string): name is MapName => MAP_NAMES.some((known) => known === name);
-
-const okSchema = Type.Object({ ok: Type.Literal(true) }, { title: 'Ok', additionalProperties: false });
 
 export const ROUTES: readonly Route[] = [
   route('/healthz', 'The process answers.', okSchema, () => ({ ok: true })),
@@ -101,4 +108,5 @@ export const ROUTES: readonly Route[] = [
   route('/v1/conflicts', 'Selectors that claim the same traffic, and which wins.', listOf(conflictSchema), (view) => ({
     items: view.conflicts(),
   })),
+  ...SANDBOX_ROUTES,
 ];

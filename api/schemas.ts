@@ -16,6 +16,7 @@ import type {
   ProbeView,
   ProblemView,
   ReportView,
+  SandboxView,
   SelectorView,
   ServiceFunctionView,
   ServiceView,
@@ -54,6 +55,41 @@ const resource = Type.Unsafe<Record<string, unknown>>({
   additionalProperties: true,
   description: 'the resource with its status, as kubectl would show it',
 });
+
+export const NO_QUERY = Type.Object({}, { additionalProperties: false });
+export const okSchema = Type.Object({ ok: Type.Literal(true) }, { title: 'Ok', additionalProperties: false });
+
+const sandboxFields = {
+  pod: Type.Object(
+    {
+      namespace: Type.String({ minLength: 1 }),
+      name: Type.String({ minLength: 1 }),
+      uid: text('empty where the runtime does not name it'),
+    },
+    { additionalProperties: false },
+  ),
+  network: text('name of the CNI network'),
+  netns: text('path of the network namespace on the host'),
+  hostInterfaces: Type.Array(Type.String({ maxLength: 15 }), {
+    maxItems: 16,
+    description: 'interfaces of the host that were made or used for it',
+  }),
+  addresses: Type.Array(Type.String(), { maxItems: 16, description: 'of the pod' }),
+};
+
+export const sandboxSchema = named<SandboxView>('Sandbox')({
+  id: text("the runtime's container ID"),
+  toldAt: Type.String(),
+  interface: text('inside the sandbox'),
+  ...sandboxFields,
+  missing: text('what is not in place yet; empty: everything is'),
+});
+
+/** What a CNI plugin tells; the query names the interface. */
+export const sandboxToldSchema = Type.Object(
+  { ...sandboxFields, waitMs: Type.Integer({ minimum: 0, maximum: 120_000, description: 'milliseconds to wait for what is missing' }) },
+  { title: 'SandboxTold', additionalProperties: false },
+);
 
 export const problemSchema = named<ProblemView>('Problem')({
   severity: words(['error', 'warning']),

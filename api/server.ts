@@ -19,9 +19,12 @@ export interface ApiLog {
 const REQUEST_MS = 10_000;
 /** A connection on which nothing moves is closed (ms): a reader that stopped reading holds memory. */
 const IDLE_MS = 60_000;
-const MOST_CONNECTIONS = 64;
-/** Nothing here takes a body. */
-const BODY_BYTES = 1024;
+/** Answers, and no faults of the server. */
+const EXPECTED: ReadonlySet<string> = new Set(['NOT_READY', 'SANDBOX_PENDING']);
+/** As many pods as a node has may start at once, each with a plugin that waits. */
+const MOST_CONNECTIONS = 256;
+/** What a CNI plugin tells is the largest. */
+const BODY_BYTES = 16_384;
 /** A Kubernetes name has at most 253 characters; encoded, each may take three. */
 const LONGEST_NAME = 3 * 253;
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -60,25 +63,32 @@ export function routeServer(view: AgentView, log: ApiLog, wanted: (path: string)
 
   app.setErrorHandler((error, request, reply) => {
     const answer = refusalOf(error);
-    if (answer.status >= 500 && answer.body.code !== 'NOT_READY') log.error({ err: error, url: request.url }, 'a request failed');
+    if (answer.status >= 500 && !EXPECTED.has(answer.body.code)) log.error({ err: error, url: request.url }, 'a request failed');
     return refuse(reply, answer);
   });
   app.setNotFoundHandler((request, reply) => {
     const { method, url } = request;
-    const what = method === 'GET' || method === 'HEAD' ? `no ${url}` : `no ${method} ${url}: the API answers GET only`;
+    const what = method === 'GET' || method === 'HEAD' ? `no ${url}` : `no ${method} ${url}`;
     return refuse(reply, refusal('NOT_FOUND', `${what}; /v1/openapi.json lists what there is`));
   });
   app.addHook('onResponse', async (request, reply) => {
     log.debug({ method: request.method, url: request.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
 
-  for (const { path, query, response, answer } of ROUTES) {
+  for (const { method, path, query, body, response, answer } of ROUTES) {
     if (!wanted(path)) continue;
-    app.get(path, { schema: { querystring: query, response: { 200: response } } }, (request, reply) => {
-      const { name = '' } = request.params as { name?: string };
-      const { limit } = request.query as { limit?: number };
-      const asked: Asked = { name, limit };
-      return reply.type(JSON_TYPE).send(answer(view, asked));
+    const schema = { querystring: query, response: { 200: response }, ...(body === undefined ? {} : { body }) };
+    app.route({
+      method,
+      url: path,
+      schema,
+      handler: async (request, reply) => {
+        const { name = '' } = request.params as { name?: string };
+        const { limit, interface: inside = '' } = request.query as { limit?: number; interface?: string };
+        const asked: Asked = { name, limit, interface: inside, body: request.body };
+        const given = await answer(view, asked);
+        return reply.type(JSON_TYPE).send(given);
+      },
     });
   }
   return app;

@@ -196,12 +196,23 @@ export class Starts {
     return this.place(`start-${id}`, []);
   }
 
+  /** The pod's network namespace, without an interface; returns its name. */
+  async prepare(id: number): Promise<string> {
+    await run(['ip', 'netns', 'add', this.#namespace(id)]);
+    return this.#namespace(id);
+  }
+
+  /** The pod sends from now on, as soon as it can. */
+  begin(id: number): void {
+    this.#tell({ begin: id, namespace: this.#namespace(id) });
+  }
+
   /** The pod's namespace and interface, as a CNI plugin makes them; it sends as soon as it can. */
   async create(id: number): Promise<void> {
     const { bed } = this;
-    const [namespace, address, host] = [this.#namespace(id), this.#address(id), `s${id}`];
-    await run(['ip', 'netns', 'add', namespace]);
-    this.#tell({ begin: id, namespace });
+    const [address, host] = [this.#address(id), `s${id}`];
+    const namespace = await this.prepare(id);
+    this.begin(id);
     const bridged = this.#node.attachment === 'bridged';
     const link = `link add ${host} mtu ${bed.mtu.fabric} type veth peer name eth0 mtu ${bed.mtu.pod} netns ${namespace}`;
     const outside = bridged
@@ -236,6 +247,11 @@ export class Starts {
     const arrived = this.#arrived.get(id);
     if (arrived === undefined) return { id, sent: talked.sent, held: talked.sent, heldMs: undefined };
     return { id, sent: talked.sent, held: arrived.sequence, heldMs: arrived.sentAt - talked.firstAt };
+  }
+
+  /** The first of the pod's datagrams that arrived, counted from 0; undefined when none did. */
+  firstArrived(id: number): number | undefined {
+    return this.#arrived.get(id)?.sequence;
   }
 
   /** Has a datagram of the pod arrived? */

@@ -47,6 +47,16 @@ export const ERRORS = {
     status: 422,
     exit: 65,
   },
+  SANDBOX_PENDING: {
+    hint: 'The runtime tries again, and the agent goes on meanwhile; `sfc status` and `sfc get endpoints` show what it waits for.',
+    status: 504,
+    exit: 75,
+  },
+  CNI_INSTALL: {
+    hint: 'The CNI plugin could not be put on the node; look at --cni-bin-dir and --cni-conf-dir, and at docs/cni.md.',
+    status: 500,
+    exit: 74,
+  },
   ALLOCATION_EXHAUSTED: {
     hint: 'No free service path id or service address is left; widen the range in the configuration.',
     status: 507,

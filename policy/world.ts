@@ -93,6 +93,11 @@ export interface Selector {
 export interface Pod {
   readonly namespace: string;
   readonly name: string;
+  /**
+   * As the node's runtime knows it: metadata.uid, and of a static pod what the annotation of its mirror says. Undefined where
+   * nothing gave one.
+   */
+  readonly uid?: string | undefined;
   readonly labels: Labels;
   /** Empty until it is scheduled. */
   readonly nodeName: string;

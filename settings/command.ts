@@ -21,7 +21,7 @@ export interface ProgramDescription<Word extends string = never> {
   readonly description: string;
   readonly version: string;
   readonly settings: readonly SettingDescription[];
-  /** Flags that are no settings and take no value, by name without dashes, with their help. One word each. */
+  /** Flags that are no settings and take no value, by name, with their help: `installCni` is written `--install-cni`. */
   readonly words: Readonly<Record<Word, string>>;
 }
 
@@ -45,7 +45,8 @@ export function parseProgramLine<Word extends string>(
     .addOption(new Option('--config <file>', 'YAML file of settings (env SFC_CONFIG)'))
     .addOption(new Option('--print-config', 'print the settled settings as YAML and leave'));
   const named = Object.entries(words) as [Word, string][];
-  for (const [word, help] of named) command.addOption(new Option(`--${word}`, help));
+  for (const [word, help] of named)
+    command.addOption(new Option(`--${word.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, help));
   for (const setting of settings) {
     const value =
       setting.kind === 'boolean' ? '[true|false]' : setting.choices.length > 0 ? `<${setting.choices.join('|')}>` : `<${setting.kind}>`;

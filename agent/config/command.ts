@@ -4,12 +4,15 @@ import { type CommandLine as Line, parseProgramLine } from '../../settings/index
 import { SETTINGS } from './settings.js';
 
 const WORDS = {
-  remove: 'detach everything, remove every pin and the guard, and leave',
+  remove: 'detach everything, remove every pin, the guard and the CNI plugin, and leave',
+  installCni: 'put the CNI plugin on the node, and leave',
   hold: 'put the guard in place, where it is not, and leave: before anything starts pods',
 };
 
 export interface CommandLine extends Omit<Line, 'words'> {
   readonly remove: boolean;
+  /** Only put the CNI plugin on the node. */
+  readonly installCni: boolean;
   /** Only put the guard in place. */
   readonly hold: boolean;
 }

@@ -106,6 +106,7 @@ describe('the command line', () => {
       configFile: '/c',
       printConfig: true,
       remove: false,
+      installCni: false,
       hold: false,
       print: undefined,
     });

@@ -80,6 +80,18 @@ export const settingsSchema = Type.Object(
       description:
         'Interfaces, or bridges with all their ports, that are none of pods and that the guard never holds: names with commas between them, `*` for any letters.',
     }),
+    cni: Type.Boolean({
+      default: false,
+      description:
+        'Keep the CNI plugin `sfc-cni` on this node, at the end of its network configuration: a pod starts when its entries are in the maps.',
+    }),
+    cniBinDir: Type.String({ minLength: 1, default: '/opt/cni/bin', description: "Directory of the node's CNI plugins." }),
+    cniConfDir: Type.String({ minLength: 1, default: '/etc/cni/net.d', description: "Directory of the node's network configurations." }),
+    cniWhenAway: Type.Union([Type.Literal('hold'), Type.Literal('fail'), Type.Literal('allow')], {
+      default: 'hold',
+      description:
+        'Pods that start while no agent answers: `hold` lets them where the guard holds their packets, and fails where it does not; `fail` has the kubelet try again; `allow` lets them send unsteered.',
+    }),
     sourceCheck: Type.Boolean({
       default: false,
       description:
@@ -146,12 +158,13 @@ type Declared = Static<typeof settingsSchema>;
 
 /** Settings with everything decided. */
 export type Settings = Readonly<
-  Omit<Declared, 'source' | 'logLevel' | 'datapath' | 'attach' | 'guard' | 'discovery'> & {
+  Omit<Declared, 'source' | 'logLevel' | 'datapath' | 'attach' | 'guard' | 'cniWhenAway' | 'discovery'> & {
     source: 'directory' | 'kubernetes';
     logLevel: string;
     datapath: 'auto' | 'kernel' | 'userspace';
     attach: 'auto' | 'tcx' | 'clsact';
     guard: 'on' | 'required' | 'off';
+    cniWhenAway: 'hold' | 'fail' | 'allow';
     discovery: 'auto';
   }
 >;

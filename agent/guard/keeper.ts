@@ -63,6 +63,11 @@ export class GuardKeeper {
     return this.#options.mode !== 'off';
   }
 
+  /** Are new interfaces held, as far as the last attempt tells? */
+  get on(): boolean {
+    return this.#wanted && !this.#first && this.#trouble === '';
+  }
+
   /** Is the interface settled? Where no guard is wanted everything is. */
   isSettled(ifindex: number): boolean {
     return !this.#wanted || this.#settled.has(ifindex);

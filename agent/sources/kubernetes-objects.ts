@@ -65,12 +65,18 @@ export function keepNode(node: NodeObject): NodeObject {
   };
 }
 
+/** On the API's object for a static pod: the UID that the kubelet and its runtime know it by. */
+const MIRROR = 'kubernetes.io/config.mirror';
+
 export function keepPod(pod: PodObject): PodObject {
+  const mirror = pod.metadata.annotations?.[MIRROR];
+  const kept = head(pod);
   const { nodeName, hostNetwork } = pod.spec ?? {};
   const { phase, podIP, podIPs, conditions } = pod.status ?? {};
   const ready = conditions?.flatMap(({ type, status }) => (type === 'Ready' ? [{ type, status }] : []));
   return {
-    ...head(pod),
+    ...kept,
+    metadata: mirror === undefined ? kept.metadata : { ...kept.metadata, annotations: { [MIRROR]: mirror } },
     spec: some<NonNullable<PodObject['spec']>>({ nodeName, hostNetwork }),
     status: some<NonNullable<PodObject['status']>>({ phase, podIP, podIPs, conditions: ready }),
   };

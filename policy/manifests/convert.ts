@@ -111,6 +111,7 @@ const toPod: Converter<'Pod'> = ({ metadata, spec = {}, status = {} }) => {
   return {
     namespace: metadata.namespace ?? 'default',
     name: metadata.name,
+    uid: metadata.annotations?.['kubernetes.io/config.mirror'] ?? metadata.uid,
     labels: metadata.labels ?? {},
     nodeName: spec.nodeName ?? '',
     addresses: distinct(addresses),

@@ -50,6 +50,8 @@ export function metadata(name: TString) {
     name,
     namespace: Type.Optional(dnsLabel({ title: 'namespace', description: 'Namespace of the resource; `default` where it is absent.' })),
     labels,
+    annotations: Type.Optional(Type.Object({ 'kubernetes.io/config.mirror': Type.Optional(Type.String({ title: 'annotation' })) })),
+    uid: Type.Optional(Type.String({ title: 'UID', description: "The API server's identity of the resource." })),
     deletionTimestamp: Type.Optional(Type.String({ title: 'time', description: 'Set once the resource is being deleted.' })),
   });
 }

@@ -57,6 +57,7 @@ export const VALUES: readonly Value[] = [
   value('agent.priorityClassName', 'text', 'Priority of its pods.', agent(...POD, 'priorityClassName')),
   value('agent.updateStrategy', 'yaml', 'How a new version comes to the nodes.', agent('spec', 'updateStrategy')),
   value('controller.replicas', 'yaml', 'One leads, the others wait.', controller('spec', 'replicas')),
+  value('controller.env', 'yaml', 'Environment of sfc-controller: its settings.', controller(...CONTAINER, 'env')),
   value('controller.resources', 'yaml', 'Resources of the controller.', controller(...CONTAINER, 'resources')),
   value('controller.nodeSelector', 'yaml', 'Nodes that it may run on.', controller(...POD, 'nodeSelector')),
   value('controller.tolerations', 'yaml', 'Taints that it does not mind.', controller(...POD, 'tolerations')),

@@ -78,15 +78,32 @@ const PORTS = rule('!has(self.endPort) || self.endPort >= self.port', 'endPort i
 function rulesOfDirection(direction: 'egress' | 'ingress', peer: 'to' | 'from'): Amendments {
   const block = `spec.${direction}.${peer}.ipBlock`;
   return {
+    [`spec.${direction}.${peer}`]: KEPT_EMPTY,
     [block]: EXCEPT,
+    [`${block}.except`]: KEPT_EMPTY,
     [`${block}.cidr`]: CIDR,
     [`${block}.except[]`]: CIDR,
     [`spec.${direction}.ports[].portNumber`]: PORTS,
   };
 }
 
+/**
+ * An API server takes an empty field (null) for an absent one, and drops it. Where that would steer more, it is kept, for us
+ * to refuse: the condition Accepted tells it, and nothing is programmed.
+ */
+const KEPT_EMPTY = (schema: Structural): Structural => ({ ...schema, nullable: true });
+
+function labels(selector: SchemaPath): Amendments {
+  return { [`${selector}.matchLabels`]: KEPT_EMPTY, [`${selector}.matchLabels.*`]: KEPT_EMPTY };
+}
+
 function expressions(selector: SchemaPath): Amendments {
-  return { [`${selector}.matchExpressions[]`]: VALUES_OF_OPERATOR, [`${selector}.matchExpressions[].key`]: KEY_OF_EXPRESSION };
+  return {
+    ...labels(selector),
+    [`${selector}.matchExpressions`]: KEPT_EMPTY,
+    [`${selector}.matchExpressions[]`]: VALUES_OF_OPERATOR,
+    [`${selector}.matchExpressions[].key`]: KEY_OF_EXPRESSION,
+  };
 }
 
 const NAMESPACES = 'spec.subject.pods.namespaceSelector';
@@ -101,6 +118,8 @@ export const CHAIN_AMENDMENTS: Amendments = {
   'spec.serviceFunctions': FUNCTIONS,
   'spec.serviceFunctions[].podSelector': bareLabels,
   'spec.serviceFunctions[].weights[].podSelector': bareLabels,
+  ...labels('spec.serviceFunctions[].podSelector'),
+  ...labels('spec.serviceFunctions[].weights[].podSelector'),
 };
 
 export const SELECTOR_AMENDMENTS: Amendments = {
