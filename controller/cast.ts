@@ -29,7 +29,7 @@ export interface Process {
   end(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
-export const eventually = <T>(check: () => T | Promise<T>, timeout = 30_000) => vi.waitFor(check, { timeout, interval: 50 });
+export const eventually = <T>(check: () => T | Promise<T>, timeout = 30_000, interval = 50) => vi.waitFor(check, { timeout, interval });
 
 export class Cast {
   readonly plane: ControlPlane;

@@ -3,6 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { configurationReference } from '../agent/index.js';
+import { controllerReference } from '../controller/config/index.js';
 import { layoutsHeader, reasonsHeader } from './c-headers.js';
 import { chartFiles } from './chart/index.js';
 import { crdFiles } from './crds/index.js';
@@ -21,6 +22,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: 'datapath/kernel/bpf/layouts.h', text: layoutsHeader() },
     { path: 'datapath/kernel/bpf/reasons.h', text: reasonsHeader() },
     { path: 'docs/reference/configuration.md', text: configurationReference() },
+    { path: 'docs/reference/controller.md', text: controllerReference() },
     { path: 'docs/reference/errors.md', text: errorsPage() },
     { path: 'docs/reference/maps.md', text: mapsPage() },
     { path: 'docs/reference/reasons.md', text: reasonsPage() },
