@@ -23,7 +23,11 @@ export const ERRORS = {
     status: 500,
     exit: 69,
   },
-  BPF_LOAD: { hint: 'The verifier refused the program; the lines above are the end of its log. Without CAP_PERFMON it refuses every version of it.', status: 500, exit: 70 },
+  BPF_LOAD: {
+    hint: 'The verifier refused the program; the lines above are the end of its log. Without CAP_PERFMON it refuses every version of it.',
+    status: 500,
+    exit: 70,
+  },
   BPF_ATTACH: { hint: 'The program could not be attached to the interface; the cause names the errno.', status: 500, exit: 71 },
   USERSPACE_UNAVAILABLE: {
     hint: 'The userspace datapath needs CAP_NET_ADMIN and CAP_NET_RAW (root, or `unshare -Urn`), /dev/net/tun, and `tc` with u32 and mirred.',
