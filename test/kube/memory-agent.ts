@@ -89,7 +89,7 @@ export function startMemoryAgent(options: MemoryAgentOptions): MemoryAgent {
     log,
     wall: () => new Date(),
     random,
-    agent: { agentVersion: '0.0.0', datapath: 'kernel', podUid: '' },
+    agent: () => ({ agentVersion: '0.0.0', datapath: 'kernel', podUid: '' }),
   });
   const tables = { read: () => undefined, install: () => undefined, change: () => undefined };
   const agent = new Agent({
