@@ -50,6 +50,8 @@ function memoryDatapath(store: MapStore): Datapath {
     detach: (ifindex) => void interfaces.delete(ifindex),
     attached: () => [...interfaces.values()],
     policyChanged: () => undefined,
+    troubled: () => [],
+    restore: () => undefined,
     close: () => undefined,
     remove: () => undefined,
   };
