@@ -13,7 +13,7 @@ import type { KubernetesClient, Resource } from '../kubernetes/index.js';
 import { guarded, isCode } from './api.js';
 import { Cluster, type Key } from './cluster/index.js';
 import { EventRecorder } from './events.js';
-import { IdKeeper } from './ids/index.js';
+import { IdKeeper, identityOf } from './ids/index.js';
 import { WorkQueue } from './queue/index.js';
 import {
   type Context,
@@ -195,14 +195,8 @@ export class Controller {
     const { cluster, ids, clock } = context;
     const objects = [...cluster.chainNames()].flatMap((name) => cluster.chain(name) ?? []);
     const had = new Map(objects.map(({ metadata: { uid = '' } }) => [uid, ids.idOf(uid)]));
-    const chains = objects.map(({ metadata: { name, uid = '', creationTimestamp = '' }, status }) => ({
-      name,
-      uid,
-      createdAt: creationTimestamp,
-      stated: status?.servicePathId,
-    }));
     try {
-      const { refusals, without, freeAt } = await ids.settle(chains);
+      const { refusals, without, freeAt } = await ids.settle(objects.map(identityOf));
       context.refusals = new Map(refusals.map((refusal) => [refusal.chain.uid, refusal]));
       context.withoutId = new Map(without.map(({ uid }) => [uid, 'no servicePathId is left']));
       if (without.length > 0) this.#options.log.error({ chains: without.length }, 'no servicePathId is left');

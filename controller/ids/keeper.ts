@@ -13,6 +13,14 @@ export const RECORD_NAME = 'sfc-path-ids';
 /** Chains that are asked for one by one; more are listed. */
 const FEW = 16;
 
+interface ChainObject extends KubernetesObject {
+  readonly status?: { readonly servicePathId?: number };
+}
+
+export function identityOf({ metadata: { name, uid = '', creationTimestamp = '' }, status }: ChainObject): ChainIdentity {
+  return { name, uid, createdAt: creationTimestamp, stated: status?.servicePathId };
+}
+
 interface ConfigMap extends KubernetesObject {
   readonly data?: Readonly<Record<string, string>>;
 }
@@ -64,8 +72,10 @@ export class IdKeeper {
   async settle(chains: readonly ChainIdentity[]): Promise<Settlement> {
     const { now, restMs } = this.#options;
     if (this.#object === undefined) await this.#read();
-    const gone = await this.#gone(chains);
-    const settlement = settleIds({ record: this.#record, chains, gone, now: now(), restMs });
+    // Without a record the chains are all there is, and a watch that is late would hide an id that one has.
+    const seen = this.#record === undefined ? (await this.#options.api.list<ChainObject>(RESOURCES.chains)).items.map(identityOf) : chains;
+    const gone = await this.#gone(seen);
+    const settlement = settleIds({ record: this.#record, chains: seen, gone, now: now(), restMs });
     if (settlement.changed || this.#object === undefined) await this.#write(settlement.record);
     return settlement;
   }

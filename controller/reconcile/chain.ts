@@ -115,8 +115,14 @@ export async function reconcileChain(name: string, context: Context): Promise<nu
   // What was good before is in force as long as this is not: nothing of it goes.
   if (wanted === undefined) return undefined;
   const { now, laterMs } = due(context, leftOver(context, ref, wanted), reached.programmed === reached.total);
-  await deleteServices(context, now);
+  if (now.length > 0 && (await isCurrent(object, context))) await deleteServices(context, now);
   return laterMs;
+}
+
+/** Is this the chain as it is? A watch that is late shows a chain without the function that its last edit has added. */
+async function isCurrent({ metadata }: ChainObject, { api }: Context): Promise<boolean> {
+  const { items } = await api.list(RESOURCES.chains, { fieldSelector: `metadata.name=${metadata.name}` });
+  return items[0]?.metadata.uid === metadata.uid && items[0]?.metadata.generation === metadata.generation;
 }
 
 /** A status that named another id than the record: told, and what was wrong with it. */
