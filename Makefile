@@ -6,6 +6,7 @@ SHELL := /bin/bash
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
 BPF_SOURCES := $(wildcard $(BPF_DIRECTORY)/*.c $(BPF_DIRECTORY)/*.h)
+BPF_SOURCE = $(BPF_DIRECTORY)/sfc.bpf.c
 BPF_OBJECT := dist/datapath/kernel/sfc.bpf.o
 FLOOR_OBJECT := dist/bench/floor.bpf.o
 # The CNI plugin in one file, which starts sooner than several.
@@ -37,7 +38,7 @@ build: setup ## compile the TypeScript and the BPF program to dist/
 
 $(BPF_OBJECT): $(BPF_SOURCES)
 	@mkdir -p $(@D)
-	@echo "compiling $(BPF_DIRECTORY)/sfc.bpf.c"; $(CLANG) $(BPF_CFLAGS) -c $(BPF_DIRECTORY)/sfc.bpf.c -o $@
+	@echo "compiling $(BPF_SOURCE)"; $(CLANG) $(BPF_CFLAGS) -c $(BPF_SOURCE) -o $@
 
 $(FLOOR_OBJECT): bench/floor.bpf.c
 	@mkdir -p $(@D)

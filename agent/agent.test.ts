@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { AttachedInterface, Datapath } from '../datapath/index.js';
+import type { AttachedInterface, Datapath, TroubledInterface } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { parseAddress, parseCidr } from '../geneve/index.js';
 import { createMemoryStore, EMPTY_FLOW, ENDPOINT_FLAG, FLOW_FLAG, type MapStore, PATH_FLAG, typedMaps } from '../maps/index.js';
@@ -99,6 +99,12 @@ class FakeDatapath implements Datapath {
     this.interfaces.delete(ifindex);
   }
   attached = () => [...this.interfaces.values()];
+  troubles: TroubledInterface[] = [];
+  troubled = () => this.troubles;
+  restore(ifindex: number): void {
+    this.steps.push(`restore ${ifindex}`);
+    this.troubles = this.troubles.filter((one) => one.ifindex !== ifindex);
+  }
   policyChanged(): void {
     this.steps.push('policy changed');
   }

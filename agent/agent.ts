@@ -164,6 +164,11 @@ export class Agent implements AgentView {
     this.#rounds.wish('host');
   }
 
+  /** Something about the host's qdiscs and filters changed. */
+  filtersChanged(): void {
+    this.#rounds.wish('interval');
+  }
+
   /** Ends the loop after the running round. The datapath is the caller's to close. */
   async close(): Promise<void> {
     clearInterval(this.#interval);
@@ -188,10 +193,11 @@ export class Agent implements AgentView {
     if (this.#read !== undefined) this.#world = this.#options.sandboxes.amend(this.#read, this.#options.node);
     const world = this.#world;
     if (world === undefined) return undefined;
+    const troubled = this.#restorePrograms(start);
     const surveyed = this.#endpoints;
     const lost = surveyed?.tracked.some(({ problem }) => problem !== '') === true || (this.#state?.attachErrors.size ?? 0) > 0;
     const survey = surveyed === undefined || surveyed.world !== world || reasons.has('host') || lost || start - surveyed.at >= SURVEY_MS;
-    if (!survey && reasons.size === 1 && reasons.has('interval')) {
+    if (!survey && !troubled && reasons.size === 1 && reasons.has('interval')) {
       return this.#againAt === undefined ? undefined : Math.max(0, this.#againAt - start);
     }
     try {
@@ -213,6 +219,17 @@ export class Agent implements AgentView {
       this.#againAt = clock.monotonic() + RETRY_MS;
       this.#said.failed(failure, error);
       return RETRY_MS;
+    }
+  }
+
+  /** Were others at our programs? */
+  #restorePrograms(now: number): boolean {
+    const { guard, log } = this.#options;
+    try {
+      return this.#attachments.restore(now, (ifindexes) => guard.hold(ifindexes)) > 0;
+    } catch (error) {
+      log.error({ err: error }, 'whether the programs hang as they should cannot be told');
+      return false;
     }
   }
 
@@ -386,7 +403,7 @@ export class Agent implements AgentView {
       startedAt: this.#startedAt,
       ready: notReady === '',
       notReady,
-      datapath: { kind: datapath.kind, chosen, port, adopted: datapath.adopted },
+      datapath: { kind: datapath.kind, chosen, port, adopted: datapath.adopted, restored: this.#attachments.restored },
       source: { ...sourceState, documents: this.#source.documents, readAt: this.#source.readAt },
       reconcile: {
         generation: this.#last.generation,

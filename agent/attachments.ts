@@ -2,14 +2,26 @@
 
 import type { AttachedInterface, Datapath } from '../datapath/index.js';
 import type { TrackedEndpoint } from './endpoints.js';
-import type { Log } from './log.js';
+import { type Log, Standing } from './log.js';
+
+/** Put back so often within so long, somebody takes them away on purpose: it is not tried every second any more. */
+const QUARREL = { times: 5, withinMs: 60_000 } as const;
+
+type Programs = Pick<Datapath, 'attach' | 'detach' | 'troubled' | 'restore'>;
 
 export class Attachments {
-  readonly #datapath: Pick<Datapath, 'attach' | 'detach'>;
+  readonly #datapath: Programs;
   readonly #log: Log;
   #attached = new Map<number, AttachedInterface>();
 
-  constructor(datapath: Pick<Datapath, 'attach' | 'detach'>, log: Log) {
+  /** By interface, when its programs were put back. */
+  readonly #restored = new Map<number, number[]>();
+  /** By interface: what somebody does again and again. */
+  readonly #quarrels = new Map<number, string>();
+  readonly #standing = new Standing();
+  #count = 0;
+
+  constructor(datapath: Programs, log: Log) {
     this.#datapath = datapath;
     this.#log = log;
   }
@@ -21,6 +33,45 @@ export class Attachments {
   /** By interface, how the programs hang there. */
   methods(): Map<number, AttachedInterface['method']> {
     return new Map([...this.#attached].map(([ifindex, { method }]) => [ifindex, method]));
+  }
+
+  /** How often programs were put back since the start. */
+  get restored(): number {
+    return this.#count;
+  }
+
+  /**
+   * Puts back what others have taken away, or put their own before. An interface that still is in trouble afterwards is held:
+   * what selected pods send there would pass by their chain.
+   * @param now monotonic ms
+   * @param hold given interfaces whose packets shall wait while something is changed
+   * @returns how many interfaces were in trouble
+   * @throws KernelError when that cannot be told
+   */
+  restore(now: number, hold: (ifindexes: readonly number[]) => void): number {
+    const troubled = this.#datapath.troubled();
+    this.#quarrels.clear();
+    for (const { ifindex, ifname, why } of troubled) {
+      const times = (this.#restored.get(ifindex) ?? []).filter((at) => now - at < QUARREL.withinMs);
+      hold([ifindex]);
+      if (times.length >= QUARREL.times) {
+        this.#quarrels.set(ifindex, `${ifname}: ${why}, again and again; its packets are held, and it is tried again in a minute`);
+        continue;
+      }
+      try {
+        this.#datapath.restore(ifindex);
+        this.#count++;
+        this.#restored.set(ifindex, [...times, now]);
+        this.#log.warn({ ifname, ifindex }, `${why}; it is as it was again`);
+      } catch (error) {
+        this.#datapath.detach(ifindex); // so that it is attached anew, and the reason shows until it is
+        this.#attached.delete(ifindex);
+        this.#log.error({ ifname, ifindex, err: error }, `${why}, and it could not be put back`);
+      }
+    }
+    for (const ifindex of this.#restored.keys()) if (!this.#attached.has(ifindex)) this.#restored.delete(ifindex);
+    this.#standing.tell(this.#quarrels.values(), (message) => this.#log.error({}, message));
+    return troubled.length;
   }
 
   /**
@@ -58,6 +109,7 @@ export class Attachments {
         errors.set(ifindex, error instanceof Error ? error.message : String(error));
       }
     }
+    for (const [ifindex, why] of this.#quarrels) errors.set(ifindex, why);
     this.leave([...this.#attached.keys()].filter((ifindex) => !inMaps.has(ifindex)));
     this.#attached = attached;
     return errors;

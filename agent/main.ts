@@ -15,7 +15,7 @@ import { Agent } from './agent.js';
 import { type LockFile, tryLock } from './allocation/index.js';
 import { type CommandLine, parseCommandLine, resolveSettings, type Settings } from './config/index.js';
 import { openDatapath, removeEverything } from './datapath/index.js';
-import { hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
+import { FILTER_MONITOR, hostDiscovery, runCommand, startMonitor } from './discovery/index.js';
 import { exceptions, holdAll, markGuard, openGuard, removeGuardIfAny } from './guard/index.js';
 import { installationOf, keepPlugin } from './installation.js';
 import { nodeAddress } from './probes/index.js';
@@ -55,11 +55,12 @@ function takeRunDirectory(settings: Settings): LockFile {
 
 /** Runs until a signal; resolves when everything is closed: kernel programs alone go on, the userspace datapath ends. */
 async function run(settings: Settings, version: string, root: string, log: Logger): Promise<void> {
+  // First: what is wrong with it shall leave nothing behind.
+  const opened = openSource(settings, { version, datapath: () => datapath.kind, environment: process.env, log });
   const guard = openGuard(settings, log);
   const { datapath, chosen } = openDatapath(settings, root, log);
   const ofKind = datapath.kind === 'kernel' ? { adopted: datapath.adopted, pinDir: settings.pinDir } : {};
   log.info({ datapath: datapath.kind, chosen, ...ofKind }, 'datapath open');
-  const opened = openSource(settings, { version, datapath: datapath.kind, environment: process.env, log });
   const rawIp = openRawIp();
   const agent = new Agent({
     version,
@@ -90,6 +91,12 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     () => agent.hostChanged(),
     (message, delayMs) => log.warn({ delayMs }, message),
   );
+  // Of what others do to filters the kernel tells at once.
+  const filters = startMonitor(
+    () => agent.filtersChanged(),
+    (message, delayMs) => log.warn({ delayMs }, message),
+    FILTER_MONITOR,
+  );
   opened.start();
   const plugin = keepPlugin(installationOf(settings, root, process.execPath), settings, log);
 
@@ -109,6 +116,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
       : `stopping; nothing is steered any more${settings.guard === 'off' ? '' : ', and the guard holds what was'}`,
   );
   monitor.stop();
+  filters.stop();
   await plugin?.close();
   await opened.close();
   await agent.close();

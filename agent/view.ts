@@ -231,6 +231,8 @@ export interface StatusView {
     readonly chosen: string;
     readonly port: number;
     readonly adopted: readonly string[];
+    /** How often programs were put back that others had taken away, or put theirs before, since the agent's start. */
+    readonly restored: number;
   };
   readonly source: SourceView;
   readonly reconcile: {

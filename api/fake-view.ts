@@ -219,7 +219,13 @@ const STATUS: StatusView = {
   startedAt: '2026-01-02T03:04:05.000Z',
   ready: true,
   notReady: '',
-  datapath: { kind: 'kernel', chosen: 'auto: the only datapath of this version', port: 7081, adopted: ['sfcselect', 'sfcpath'] },
+  datapath: {
+    kind: 'kernel',
+    chosen: 'auto: the only datapath of this version',
+    port: 7081,
+    adopted: ['sfcselect', 'sfcpath'],
+    restored: 0,
+  },
   source: {
     kind: 'directory',
     where: '/etc/sfc',

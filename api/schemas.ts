@@ -290,6 +290,7 @@ export const statusSchema = named<StatusView>('Status')({
     chosen: text('why this datapath'),
     port: Type.Integer({ description: 'UDP port of the encapsulation' }),
     adopted: Type.Array(Type.String(), { description: 'what an earlier agent had left pinned' }),
+    restored: count('how often programs were put back that others had taken away, or put theirs before'),
   }),
   source: sourceSchema,
   reconcile: Type.Object({

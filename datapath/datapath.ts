@@ -9,6 +9,13 @@ export interface AttachedInterface {
   readonly method: 'tcx' | 'clsact' | 'tun';
 }
 
+export interface TroubledInterface {
+  readonly ifindex: number;
+  readonly ifname: string;
+  /** What others have done, in words. */
+  readonly why: string;
+}
+
 export interface Datapath {
   readonly kind: 'kernel' | 'userspace';
   readonly store: MapStore;
@@ -18,6 +25,10 @@ export interface Datapath {
   attach(ifindex: number, ifname: string): AttachedInterface;
   /** Removes both programs; an interface that is gone is fine. Idempotent. */
   detach(ifindex: number): void;
+  /** Interfaces where others have taken our programs away, or put theirs where ours shall stand. Cheap: asked every second. */
+  troubled(): readonly TroubledInterface[];
+  /** Puts both programs back. Throws what `attach` does. */
+  restore(ifindex: number): void;
   attached(): readonly AttachedInterface[];
   /** Endpoint entries were written: every flow is checked against its endpoint's at its next packet. */
   policyChanged(): void;

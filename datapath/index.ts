@@ -1,4 +1,4 @@
-export type { AttachedInterface, Datapath } from './datapath.js';
+export type { AttachedInterface, Datapath, TroubledInterface } from './datapath.js';
 export * from './guard/index.js';
 export * from './kernel/index.js';
 export { interfaceNumber } from './libc.js';

@@ -70,6 +70,11 @@ export const settingsSchema = Type.Object(
       description:
         'How the programs hang on an interface: `tcx` links (Linux 6.6) or `clsact` filters; `auto` takes TCX where the kernel has it.',
     }),
+    attachOrder: Type.Union([Type.Literal('first'), Type.Literal('last')], {
+      default: 'first',
+      description:
+        "Kernel datapath: where the programs stand among those of others (a CNI's) on the same interface. A program before ours may answer for them.",
+    }),
     guard: Type.Union([Type.Literal('on'), Type.Literal('required'), Type.Literal('off')], {
       default: 'on',
       description:
@@ -158,11 +163,12 @@ type Declared = Static<typeof settingsSchema>;
 
 /** Settings with everything decided. */
 export type Settings = Readonly<
-  Omit<Declared, 'source' | 'logLevel' | 'datapath' | 'attach' | 'guard' | 'cniWhenAway' | 'discovery'> & {
+  Omit<Declared, 'source' | 'logLevel' | 'datapath' | 'attach' | 'attachOrder' | 'guard' | 'cniWhenAway' | 'discovery'> & {
     source: 'directory' | 'kubernetes';
     logLevel: string;
     datapath: 'auto' | 'kernel' | 'userspace';
     attach: 'auto' | 'tcx' | 'clsact';
+    attachOrder: 'first' | 'last';
     guard: 'on' | 'required' | 'off';
     cniWhenAway: 'hold' | 'fail' | 'allow';
     discovery: 'auto';

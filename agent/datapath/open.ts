@@ -24,6 +24,7 @@ function openKernel(settings: Settings, root: string, reset: boolean): Datapath 
     port: settings.port,
     capacities: capacitiesOf(settings),
     reset,
+    order: settings.attachOrder,
     ...(settings.attach === 'auto' ? {} : { method: settings.attach }),
   });
 }

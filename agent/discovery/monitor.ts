@@ -8,7 +8,10 @@ const LONGEST_DELAY_MS = 30_000;
  * The kernel ends the child when the agent dies, even by SIGKILL: an orphan would hold its network
  * namespace, with every interface in it, until something there changes. util-linux has `setpriv`.
  */
-const COMMAND = ['setpriv', '--pdeathsig', 'SIGKILL', 'ip', '-o', 'monitor', 'link', 'route', 'neigh'];
+const ENDS_WITH_US = ['setpriv', '--pdeathsig', 'SIGKILL'];
+const COMMAND = [...ENDS_WITH_US, 'ip', '-o', 'monitor', 'link', 'route', 'neigh'];
+/** Tells of qdiscs and filters, among them others' and our own. It does not tell of TCX links: nothing does. */
+export const FILTER_MONITOR: readonly string[] = [...ENDS_WITH_US, 'tc', 'monitor'];
 /** Lines of one change come together; what comes later within a burst (a pod's creation is a dozen) waits a little longer. */
 const AT_ONCE_MS = 2;
 const BURST_MS = 25;

@@ -32,8 +32,8 @@ export interface KubernetesSourceOptions {
   readonly wall: () => Date;
   /** 0 to below 1. */
   readonly random: () => number;
-  /** For the report. */
-  readonly agent: Pick<NodeReport, 'agentVersion' | 'datapath' | 'podUid'>;
+  /** For the report; asked when there is one. */
+  readonly agent: () => Pick<NodeReport, 'agentVersion' | 'datapath' | 'podUid'>;
 }
 
 interface Watched {
@@ -125,7 +125,7 @@ export class KubernetesSource implements Source {
     const reading = this.#taken;
     if (reading === undefined) return;
     // Looked at when it is written: many rounds may pass until then.
-    this.#reporter.wish(() => nodeReport(this.#options.agent, reading, view));
+    this.#reporter.wish(() => nodeReport(this.#options.agent(), reading, view));
   }
 
   #troubles(): string[] {

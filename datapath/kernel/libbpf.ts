@@ -52,6 +52,7 @@ function declare() {
     testRun: f('int bpf_prog_test_run_opts(int fd, void *opts)'),
     tcHookCreate: f('int bpf_tc_hook_create(void *hook)'),
     tcAttach: f('int bpf_tc_attach(const void *hook, void *opts)'),
+    tcQuery: f('int bpf_tc_query(const void *hook, void *opts)'),
     tcDetach: f('int bpf_tc_detach(const void *hook, const void *opts)'),
     possibleCpus: f('int libbpf_num_possible_cpus()'),
     setPrint: f('void *libbpf_set_print(void *callback)'),

@@ -4,13 +4,15 @@ import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { SfcError } from '../../errors/index.js';
 import { MAP_NAMES, MAPS, type MapName, type MapStore } from '../../maps/index.js';
-import type { AttachedInterface, Datapath } from '../datapath.js';
+import type { AttachedInterface, Datapath, TroubledInterface } from '../datapath.js';
 import { closeFd, KernelError } from '../libc.js';
-import { type AttachMethod, attachPrograms, detachPrograms, hasTcx, linkedInterfaces, PROGRAM_NAMES, type ProgramName } from './attach.js';
+import { type AttachMethod, type Attachment, attachPrograms, detachPrograms, troubleOf } from './attach.js';
 import { checkLayouts } from './layout-check.js';
 import { checked, checkedPointer, libbpf, type Pointer } from './libbpf.js';
 import { mapInfo, PinDirectory } from './pins.js';
+import { type AttachOrder, PROGRAM_NAMES, type ProgramName } from './program.js';
 import { KernelMap, KernelStore } from './store.js';
+import { hasTcx, linkedInterfaces } from './tcx.js';
 
 export interface KernelOptions {
   /** The compiled object, `sfc.bpf.o`. */
@@ -25,6 +27,8 @@ export interface KernelOptions {
   readonly reset?: boolean;
   /** How to attach; by default TCX where the kernel has it. */
   readonly method?: AttachMethod;
+  /** Where ours stand among others' programs; by default first. */
+  readonly order?: AttachOrder;
 }
 
 interface Loaded {
@@ -130,6 +134,7 @@ class KernelDatapath implements Datapath {
   readonly store: MapStore;
   readonly adopted: readonly string[];
   readonly method: AttachMethod;
+  readonly order: AttachOrder;
   /** Program descriptors, for BPF_PROG_TEST_RUN. */
   readonly programs: Readonly<Record<ProgramName, number>>;
   private readonly object: Pointer;
@@ -138,13 +143,14 @@ class KernelDatapath implements Datapath {
   private epoch: number;
   private open = true;
 
-  constructor(loaded: Loaded, pins: PinDirectory, adopted: readonly string[], method: AttachMethod) {
+  constructor(loaded: Loaded, pins: PinDirectory, adopted: readonly string[], { method, order }: Omit<Attachment, 'programs'>) {
     this.store = new KernelStore(loaded.maps, pins.directory);
     this.object = loaded.object;
     this.programs = loaded.programs;
     this.pins = pins;
     this.adopted = adopted;
     this.method = method;
+    this.order = order;
     this.epoch = loaded.epoch;
   }
 
@@ -152,7 +158,7 @@ class KernelDatapath implements Datapath {
     const attached: AttachedInterface = { ifindex, ifname, method: this.method };
     const known = this.interfaces.get(ifindex);
     if (known?.ifname === ifname) return known;
-    attachPrograms(this.pins, this.programs, ifindex, ifname, this.method);
+    attachPrograms(this.pins, this, ifindex, ifname);
     this.interfaces.set(ifindex, attached);
     return attached;
   }
@@ -160,6 +166,18 @@ class KernelDatapath implements Datapath {
   detach(ifindex: number): void {
     detachPrograms(this.pins, ifindex, this.method);
     this.interfaces.delete(ifindex);
+  }
+
+  troubled(): readonly TroubledInterface[] {
+    return [...this.interfaces.values()].flatMap(({ ifindex, ifname }) => {
+      const why = troubleOf(this, ifindex);
+      return why === '' ? [] : [{ ifindex, ifname, why }];
+    });
+  }
+
+  restore(ifindex: number): void {
+    const known = this.interfaces.get(ifindex);
+    if (known !== undefined) attachPrograms(this.pins, this, ifindex, known.ifname);
   }
 
   attached(): readonly AttachedInterface[] {
@@ -194,6 +212,7 @@ export type { KernelDatapath };
 export function openKernelDatapath(options: KernelOptions): KernelDatapath {
   const pins = new PinDirectory(options.pinDirectory);
   const method = options.method ?? (hasTcx() ? 'tcx' : 'clsact');
+  const order = options.order ?? 'first';
   if (options.reset) pins.remove();
   pins.prepare();
   refuseOtherLayouts(pins);
@@ -202,10 +221,10 @@ export function openKernelDatapath(options: KernelOptions): KernelDatapath {
   for (const [name, map] of loaded.maps) if (!pinned.has(name)) checked(`pin ${name}`, libbpf().objPin(map.fd, pins.mapPath(name)));
   for (const name of PROGRAM_NAMES) pins.pinProgram(name, loaded.programs[name]);
   for (const fd of pinned.values()) closeFd(fd); // libbpf keeps its own copy
-  const datapath = new KernelDatapath(loaded, pins, [...pinned.keys()], method);
+  const datapath = new KernelDatapath(loaded, pins, [...pinned.keys()], { method, order });
   // Pinned links run the program of the agent before: give them this one at once.
   if (method === 'tcx')
-    for (const ifindex of linkedInterfaces(pins)) attachPrograms(pins, loaded.programs, ifindex, `interface ${ifindex}`, method);
+    for (const ifindex of linkedInterfaces(pins, PROGRAM_NAMES)) attachPrograms(pins, datapath, ifindex, `interface ${ifindex}`);
   return datapath;
 }
 

@@ -17,7 +17,7 @@ const MOST_WAIT_MS = 30_000;
 
 /** A new key for both ends of a tunnel, as openvpn writes it. */
 export async function makeTunnelKey(): Promise<string> {
-  return (await run(['openvpn', '--genkey', 'secret', '/dev/stdout'])).stdout;
+  return (await run(['openvpn', '--genkey', 'secret'])).stdout;
 }
 
 export interface VpnClients {

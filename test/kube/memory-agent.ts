@@ -50,6 +50,8 @@ function memoryDatapath(store: MapStore): Datapath {
     detach: (ifindex) => void interfaces.delete(ifindex),
     attached: () => [...interfaces.values()],
     policyChanged: () => undefined,
+    troubled: () => [],
+    restore: () => undefined,
     close: () => undefined,
     remove: () => undefined,
   };
@@ -89,7 +91,7 @@ export function startMemoryAgent(options: MemoryAgentOptions): MemoryAgent {
     log,
     wall: () => new Date(),
     random,
-    agent: { agentVersion: '0.0.0', datapath: 'kernel', podUid: '' },
+    agent: () => ({ agentVersion: '0.0.0', datapath: 'kernel', podUid: '' }),
   });
   const tables = { read: () => undefined, install: () => undefined, change: () => undefined };
   const agent = new Agent({

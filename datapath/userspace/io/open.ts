@@ -46,6 +46,9 @@ export function openUserspaceDatapath(options: UserspaceOptions): UserspaceDatap
     store,
     gso: thread.opened.gso,
     adopted: [],
+    // Its filters are looked after by nobody yet: whoever takes clsact away takes them.
+    troubled: () => [],
+    restore: () => undefined,
     attach(ifindex, ifname) {
       const known = interfaces.get(ifindex);
       if (known?.ifname === ifname) return known;
