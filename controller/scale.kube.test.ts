@@ -59,10 +59,10 @@ it(`${COUNT} chains and ${COUNT} selectors`, { timeout: 600_000 }, async () => {
     await eventually(
       async () => {
         const chains = await cast.all<ChainObject>(RESOURCES.chains);
-        expect(new Set(chains.map(({ status }) => status?.servicePathId)).size).toBe(COUNT);
+        expect(new Set(chains.map(({ status }) => status?.servicePathId)).size, leader.log().slice(-3000)).toBe(COUNT);
         expect(chains.every(({ status }) => status?.servicePathId !== undefined)).toBe(true);
       },
-      300_000,
+      100_000,
       1000,
     );
   });
@@ -76,7 +76,7 @@ it(`${COUNT} chains and ${COUNT} selectors`, { timeout: 600_000 }, async () => {
         const selectors = await cast.all<SelectorObject>(RESOURCES.selectors);
         expect(selectors.every((one) => condition(one, 'Accepted') !== undefined)).toBe(true);
       },
-      300_000,
+      100_000,
       1000,
     );
   });
@@ -87,7 +87,7 @@ it(`${COUNT} chains and ${COUNT} selectors`, { timeout: 600_000 }, async () => {
         expect((await cast.all<ChainObject>(RESOURCES.chains)).every(isProgrammed)).toBe(true);
         expect((await cast.all<SelectorObject>(RESOURCES.selectors)).every(isProgrammed)).toBe(true);
       },
-      300_000,
+      100_000,
       1000,
     );
   });
