@@ -236,6 +236,8 @@ describe('two that give ids at once', () => {
   it('never give one twice: whoever is later is refused and reads again', async () => {
     const api = cast.client as Api;
     const keepers = [0, 1].map(() => new IdKeeper({ api, namespace: NAMESPACE, restMs: 3_600_000, now: Date.now }));
+    // There is a record: without one, the first would give ids to all chains that the API server has.
+    for (const keeper of keepers) await keeper.settle([]);
     for (let at = 0; at < 12; at++) await cast.apply(chainOf(`both${at}`, [{ name: 'fw' }]));
     const chains = (await cast.all<ChainObject>(RESOURCES.chains)).map(({ metadata: { name, uid = '', creationTimestamp = '' } }) => ({
       name,
@@ -244,10 +246,17 @@ describe('two that give ids at once', () => {
       stated: undefined,
     }));
     let refused = 0;
+    const given = new Map<string, number>();
     const give = async (keeper: IdKeeper, seen: typeof chains) => {
       for (;;) {
         try {
-          return await keeper.settle(seen);
+          await keeper.settle(seen);
+          for (const { uid } of seen) {
+            const id = keeper.idOf(uid) as number;
+            expect(given.get(uid) ?? id).toBe(id);
+            given.set(uid, id);
+          }
+          return;
         } catch (error) {
           expect(error).toMatchObject({ code: 'KUBERNETES_CONFLICT' });
           refused++;
@@ -260,6 +269,7 @@ describe('two that give ids at once', () => {
     };
     await Promise.all([run(keepers[0] as IdKeeper, chains), run(keepers[1] as IdKeeper, [...chains].reverse())]);
     expect(refused).toBeGreaterThan(0);
+    expect(new Set(given.values()).size).toBe(chains.length);
     const { assigned } = parseRecord(await cast.record());
     expect([...assigned.keys()].sort((a, b) => a - b)).toEqual(chains.map((_, at) => at + 1));
     for (const keeper of keepers) keeper.doubt();
