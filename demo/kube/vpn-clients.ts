@@ -1,7 +1,6 @@
 /**
- * Clients outside the cluster that come in by the vpn pod: a machine with several addresses, linked to the
- * server's namespace, which is the router of everything outside. All that it sends goes into the tunnel, but
- * for the tunnel itself.
+ * Clients outside the cluster that come in by the vpn pod: a machine beside the nodes, with several addresses. All
+ * that it sends goes into the tunnel, but for the tunnel itself.
  */
 
 import { writeFile } from 'node:fs/promises';
@@ -10,8 +9,8 @@ import { SfcError } from '../../errors/index.js';
 import { type Background, type ClientBlueprint, inNamespace, run, SCHEMES, startInNamespace } from '../testbed/index.js';
 import type { Place } from './bed.js';
 
-/** Of the link between the clients' router and the server's namespace. */
-const LINK = { clients: '198.51.100.2', outside: '198.51.100.1' };
+/** Of the clients' machine on the network of the nodes, which have the numbers below 200. */
+const HOST = SCHEMES[4].fabricHost(250);
 const TUNNEL_PORT = 51820;
 const MOST_WAIT_MS = 30_000;
 
@@ -25,21 +24,41 @@ export interface VpnClients {
   stop(): Promise<void>;
 }
 
+export interface VpnEnd {
+  /** Name and address of the vpn pod, and the address of its node. */
+  readonly pod: string;
+  readonly address: string;
+  readonly node: string;
+  readonly key: string;
+}
+
 /** Connects to the vpn pod; resolves when the tunnel is up. Throws `COMMAND_FAILED`. */
-export async function startVpnClients(place: Place, pod: string, address: string, key: string, clients = 8): Promise<VpnClients> {
+export async function startVpnClients(place: Place, { pod, address, node, key }: VpnEnd, clients = 8): Promise<VpnClients> {
   const namespace = `${place.name}-clients`;
   const { client, clients: network } = SCHEMES[4];
   const addresses = Array.from({ length: clients }, (_, index) => client(10 + index));
   await run(['ip', 'netns', 'delete', namespace], { accept: [0, 1] });
   await run(['ip', 'netns', 'add', namespace]);
-  await inNamespace(namespace, ['ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'clients', 'netns', place.outside]);
-  await batch(place.outside, [`addr replace ${LINK.outside}/30 dev clients`, 'link set clients up']);
+  await inNamespace(place.fabric.namespace, [
+    'ip',
+    'link',
+    'add',
+    'to-clients',
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    namespace,
+  ]);
+  await inNamespace(place.fabric.namespace, ['ip', 'link', 'set', 'to-clients', 'master', place.fabric.bridge, 'up']);
   await batch(namespace, [
     'link set lo up',
-    `addr add ${LINK.clients}/30 dev eth0`,
+    `addr add ${HOST}/24 dev eth0`,
     'link set eth0 up',
     ...addresses.map((one) => `addr add ${one}/32 dev lo`),
-    `route add ${address}/32 via ${LINK.outside}`,
+    `route add ${address}/32 via ${node}`,
   ]);
   const file = join(place.directory, 'tunnel.key');
   await writeFile(file, key, { mode: 0o600 });

@@ -89,7 +89,12 @@ export class KubeWalkthrough {
     const [vpn] = await runningPods(this.cluster.kubectl, 'vpn');
     if (vpn === undefined) throw new RangeError('there is no vpn pod');
     this.#clients = await phase(this.#say, 'clients have their tunnel to the vpn pod', () =>
-      startVpnClients(this.place, vpn.name, vpn.addresses[0] ?? '', this.#key),
+      startVpnClients(this.place, {
+        pod: vpn.name,
+        address: vpn.addresses[0] ?? '',
+        node: this.cluster.node(vpn.node).addresses[0] ?? '',
+        key: this.#key,
+      }),
     );
   }
 
