@@ -108,6 +108,11 @@ export class KubeWalkthrough {
     return observeTraffic(await this.bed(cast), options);
   }
 
+  /** This process may end, and all of it stays. */
+  release(): void {
+    this.#clients?.release();
+  }
+
   /** Takes away what is outside the cluster: the clients, and names of pods' namespaces. */
   async close(): Promise<void> {
     await this.#clients?.stop();
