@@ -90,6 +90,7 @@ export class Controller {
       whole: NOTHING_FOUND,
       withoutId: new Map(),
       refusals: new Map(),
+      awaitingId: new Set(),
     };
     this.#queue = new WorkQueue({
       work: (key) => this.#look(key as Key),
@@ -194,7 +195,6 @@ export class Controller {
     const context = this.#context;
     const { cluster, ids, clock } = context;
     const objects = [...cluster.chainNames()].flatMap((name) => cluster.chain(name) ?? []);
-    const had = new Map(objects.map(({ metadata: { uid = '' } }) => [uid, ids.idOf(uid)]));
     try {
       const { refusals, without, freeAt } = await ids.settle(objects.map(identityOf));
       context.refusals = new Map(refusals.map((refusal) => [refusal.chain.uid, refusal]));
@@ -206,10 +206,11 @@ export class Controller {
       if (!isCode(error, 'KUBERNETES_CONFLICT')) context.withoutId = new Map([['', (error as Error).message]]);
       throw error;
     } finally {
-      for (const { metadata } of objects) {
-        const id = ids.idOf(metadata.uid ?? '');
-        if (id === undefined || id !== had.get(metadata.uid ?? '')) this.#queue.add(`chain/${metadata.name}`);
-      }
+      // Whoever asked for an id while it was being written, whether the watch had shown the chain to us by then or not.
+      const waiting = [...context.awaitingId];
+      context.awaitingId.clear();
+      for (const name of waiting) this.#queue.add(`chain/${name}`);
+      for (const { metadata } of objects) if (ids.idOf(metadata.uid ?? '') === undefined) this.#queue.add(`chain/${metadata.name}`);
     }
   }
 

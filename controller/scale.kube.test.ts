@@ -1,11 +1,12 @@
-/** A thousand chains and selectors on a hundred nodes: what a change costs does not depend on how many there are. */
+/** Hundreds of chains and selectors on a hundred nodes: what a change costs does not depend on how many there are. */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type KubernetesObject, RESOURCES, type Resource } from '../kubernetes/index.js';
 import { Cast, chainOf, condition, eventually, type Process, selectorOf } from './cast.js';
 import type { ChainObject, SelectorObject } from './cluster/index.js';
 
-const COUNT = Number(process.env.SFC_SCALE ?? 1000);
+/** `SFC_SCALE=1000 make test-kube` takes minutes more. */
+const COUNT = Number(process.env.SFC_SCALE ?? 300);
 const NODES = 100;
 
 let cast: Cast;
@@ -13,7 +14,8 @@ let leader: Process;
 beforeAll(async () => {
   cast = await Cast.start();
   await cast.namespaces('functions', 'clients');
-  leader = await cast.leader('--log-level=info');
+  // The lease of every day: a busy machine is no reason to lose it.
+  leader = await cast.leader('--log-level=info', '--lease-duration-ms=15000', '--lease-renew-deadline-ms=10000', '--lease-retry-ms=2000');
 });
 afterAll(() => cast?.stop());
 
@@ -57,10 +59,10 @@ it(`${COUNT} chains and ${COUNT} selectors`, { timeout: 600_000 }, async () => {
     await eventually(
       async () => {
         const chains = await cast.all<ChainObject>(RESOURCES.chains);
-        expect(new Set(chains.map(({ status }) => status?.servicePathId)).size).toBe(COUNT);
+        expect(new Set(chains.map(({ status }) => status?.servicePathId)).size, leader.log().slice(-3000)).toBe(COUNT);
         expect(chains.every(({ status }) => status?.servicePathId !== undefined)).toBe(true);
       },
-      300_000,
+      100_000,
       1000,
     );
   });
@@ -74,7 +76,7 @@ it(`${COUNT} chains and ${COUNT} selectors`, { timeout: 600_000 }, async () => {
         const selectors = await cast.all<SelectorObject>(RESOURCES.selectors);
         expect(selectors.every((one) => condition(one, 'Accepted') !== undefined)).toBe(true);
       },
-      300_000,
+      100_000,
       1000,
     );
   });
@@ -85,7 +87,7 @@ it(`${COUNT} chains and ${COUNT} selectors`, { timeout: 600_000 }, async () => {
         expect((await cast.all<ChainObject>(RESOURCES.chains)).every(isProgrammed)).toBe(true);
         expect((await cast.all<SelectorObject>(RESOURCES.selectors)).every(isProgrammed)).toBe(true);
       },
-      300_000,
+      100_000,
       1000,
     );
   });

@@ -87,6 +87,7 @@ export async function reconcileChain(name: string, context: Context): Promise<nu
   const servicePathId = ids.idOf(uid);
   const withoutId = context.withoutId.get(uid) ?? context.withoutId.get('');
   // Its id is on its way: this is looked at again then, and one status is written instead of two.
+  if (servicePathId === undefined) context.awaitingId.add(name);
   if (servicePathId === undefined && withoutId === undefined) return undefined;
 
   const { value: chain, faults } = cluster.readChain(object);

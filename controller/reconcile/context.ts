@@ -40,6 +40,8 @@ export interface Context {
   /** Why chains have no id, by UID; the empty key: why none gets one. */
   withoutId: ReadonlyMap<string, string>;
   refusals: ReadonlyMap<string, Refusal>;
+  /** Chains that were looked at before they had an id: to be looked at again once ids have been given out. */
+  readonly awaitingId: Set<string>;
 }
 
 /** RFC 3339, whole seconds: metav1.Time. */
