@@ -1,7 +1,7 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean setup-kube test-kube clean
+.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean demo-kube setup-kube test-kube cluster cluster-down image image-root clean
 
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
@@ -72,6 +72,13 @@ test-kube: build setup-kube ## the tests on a real Kubernetes on this machine (a
 	@node dist/test/kube/main.js build
 	@SFC_KUBE=1 npx vitest run
 
+cluster: build setup-kube ## a Kubernetes on this machine, which stays (as root); NODES=3, CNI=bridge, ptp or flannel, FAMILY=4, 6 or dual, MASQUERADE=1
+	@node dist/test/kube/main.js build
+	@node dist/test/kube/main.js up
+
+cluster-down: build ## take the cluster away, also one whose start was killed
+	@node dist/test/kube/main.js down
+
 conformance: build ## both datapaths on N packets (default 1000000) drawn at random, SEED to see one again (as root)
 	@node dist/test/conformance/main.js '$(or $(N),1000000)' '$(SEED)'
 
@@ -84,8 +91,32 @@ bench-save: build ## the same, kept in docs/reference/benchmarks.md
 demo: build ## real packets between namespaces; DEMO=walkthrough, chain, reply or twice, DATAPATH=kernel or userspace, FAMILY=4, 6 or dual, KEEP=1 leaves it running
 	@node dist/demo/main.js
 
+demo-kube: build setup-kube ## from nothing to a Kubernetes on this machine with the walkthrough steered in it (as root); INSTALLER=kustomize or helm, CNI=bridge, ptp or flannel, KEEP=1
+	@node dist/test/kube/main.js build
+	@node dist/demo/kube/main.js
+
 demo-clean: build ## remove what a kept or killed demo left
 	@node dist/demo/main.js --clean
+
+# What an image has of ours, as it lies there. Only what the programs need: no tests, no testbed, no tools of development.
+IMAGE_FOLDERS := agent api capture cli cni controller datapath errors geneve kubernetes maps policy replay settings
+ROOT ?= dist/image
+BASE ?= docker.io/library/node:20-bookworm-slim
+IMAGE ?= sfc:$(shell node -p "require('./package.json').version" 2>/dev/null)
+
+image-root:
+	@rm -rf '$(ROOT)' && mkdir -p '$(ROOT)/opt/sfc/dist' '$(ROOT)/usr/local/bin'
+	@cp -a package.json bin '$(ROOT)/opt/sfc'
+	@for folder in $(IMAGE_FOLDERS); do [ ! -d dist/$$folder ] || cp -a dist/$$folder '$(ROOT)/opt/sfc/dist'; done
+	@find '$(ROOT)/opt/sfc/dist' \( -name '*.map' -o -name 'cast.js' -o -name '*.records.js' -o -name 'fake-*.js' \) -delete
+	@npm ls --omit=dev --all --parseable 2>/dev/null | sed -n 's#^$(CURDIR)/##p' | xargs cp -a --parents -t '$(ROOT)/opt/sfc'
+	@find '$(ROOT)/opt/sfc/node_modules' -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.md' \) -delete
+	@for program in bin/*; do ln -s "/opt/sfc/$$program" '$(ROOT)/usr/local/bin'; done
+	@cp tools/tcpdump-as-root.sh '$(ROOT)/usr/local/bin/tcpdump'
+
+image: build ## the container image, by buildah; IMAGE=sfc:VERSION, BASE=an image with Debian 12 and Node.js 20 or later
+	@$(MAKE) -s image-root
+	buildah bud --build-arg ARTIFACTS=prebuilt --build-arg BASE='$(BASE)' -t '$(IMAGE)' .
 
 clean: ## remove what was built
 	rm -rf dist

@@ -23,8 +23,10 @@ export default defineConfig({
     // Real namespaces, real programs: generous, so that a slow machine is no failure.
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // One cluster after the other.
+    // One after the other and all in one process: most tests share one cluster, which is taken away after the last.
     fileParallelism: !kube,
+    isolate: !kube,
+    globalSetup: kube ? ['test/kube/shared-teardown.ts'] : [],
     reporters: ['default', './tools/summary-reporter.ts'],
   },
 });

@@ -55,11 +55,12 @@ function takeRunDirectory(settings: Settings): LockFile {
 
 /** Runs until a signal; resolves when everything is closed: kernel programs alone go on, the userspace datapath ends. */
 async function run(settings: Settings, version: string, root: string, log: Logger): Promise<void> {
+  // First: what is wrong with it shall leave nothing behind.
+  const opened = openSource(settings, { version, datapath: () => datapath.kind, environment: process.env, log });
   const guard = openGuard(settings, log);
   const { datapath, chosen } = openDatapath(settings, root, log);
   const ofKind = datapath.kind === 'kernel' ? { adopted: datapath.adopted, pinDir: settings.pinDir } : {};
   log.info({ datapath: datapath.kind, chosen, ...ofKind }, 'datapath open');
-  const opened = openSource(settings, { version, datapath: datapath.kind, environment: process.env, log });
   const rawIp = openRawIp();
   const agent = new Agent({
     version,

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { AgentView } from '../agent/view.js';
+import { METRICS_TYPE, metricsText } from './metrics.js';
 import { openApiDocument } from './openapi.js';
 import { type Refusal, refusal, refusalOf } from './refusal.js';
 import { type Asked, ROUTES } from './routes.js';
@@ -98,6 +99,7 @@ export function routeServer(view: AgentView, log: ApiLog, wanted: (path: string)
 export function apiServer(view: AgentView, log: ApiLog): FastifyInstance {
   const app = routeServer(view, log, () => true);
   const document = JSON.stringify(openApiDocument(view.status().version));
+  app.get('/metrics', (_request, reply) => reply.type(METRICS_TYPE).send(metricsText(view.status())));
   app.get('/v1/openapi.json', (_request, reply) => reply.type(JSON_TYPE).send(document));
   return app;
 }

@@ -65,7 +65,8 @@ export async function listenAt(path: string, listen: (path: string) => Promise<u
   const directory = dirname(path);
   await mkdir(directory, { recursive: true });
   await refuseTaken(path);
-  const room = await mkdtemp(join(directory, '.'));
+  // Not by join(), which would make it a neighbour of the directory: perhaps on another file system, or a read-only one.
+  const room = await mkdtemp(`${directory}/.`);
   try {
     const bound = join(room, 's');
     if (Math.max(Buffer.byteLength(bound), Buffer.byteLength(path)) > LONGEST_PATH) {

@@ -14,9 +14,12 @@ import { measurePackets } from './packets.js';
 import { pipelineReport } from './pipeline-report.js';
 import { startsReport } from './starts.js';
 import { throughputReport } from './throughput.js';
+import { watchReport } from './watch.js';
 
-const BENCHMARKS = ['packets', 'pipeline', 'matcher', 'throughput', 'starts', 'memory'] as const;
+const BENCHMARKS = ['packets', 'pipeline', 'matcher', 'throughput', 'starts', 'memory', 'watch'] as const;
 type Benchmark = (typeof BENCHMARKS)[number];
+/** Only where it is named: it needs the programs of Kubernetes (`make test-kube` builds them), 12 GiB of memory and half an hour. */
+const ONLY_BY_NAME: readonly Benchmark[] = ['watch'];
 /** Those that run without root, too. */
 const FOR_EVERYBODY: readonly string[] = ['pipeline', 'matcher'];
 
@@ -54,6 +57,11 @@ function bench(benchmark: Benchmark): string | Promise<string> {
     return throughputReport(quick ? { turns: 1, seconds: 1 } : { turns: 3, seconds: 3 }, progress('throughput: turn'));
   if (benchmark === 'starts')
     return startsReport(quick ? { count: 6, parallel: 2 } : { count: 1000, parallel: 4 }, progress('starts: pod'));
+  if (benchmark === 'watch') {
+    const full = { agents: 1000, selectors: 1000, chains: 10, processes: 4, changes: 5, restMs: 60_000 };
+    const tell = (title: string, done: number, of: number) => progress(title)(done, of);
+    return watchReport(quick ? { agents: 10, selectors: 20, chains: 2, processes: 2, changes: 1, restMs: 1000 } : full, tell);
+  }
   return memoryReport(quick ? 0 : 10_000);
 }
 
@@ -76,7 +84,7 @@ const quick = flag('--quick').length > 0;
 const inside = option('--inside');
 const save = option('--save');
 const unknown = args.filter((name) => !(BENCHMARKS as readonly string[]).includes(name));
-const wanted = BENCHMARKS.filter((name) => args.length === 0 || args.includes(name));
+const wanted = BENCHMARKS.filter((name) => (args.length === 0 ? !ONLY_BY_NAME.includes(name) : args.includes(name)));
 
 if (inside !== undefined) {
   process.stdout.write(`${packetReport(quick ? measurePackets(20, 2, () => {}) : measurePackets(500, 40, progress('packets: turn')))}\n`);

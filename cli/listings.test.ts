@@ -216,6 +216,28 @@ describe('status', () => {
     );
   });
 
+  it('says how the API server is watched, and since when it is away', async () => {
+    const status = fakeView().status();
+    const watch = { synced: true, objects: 3, watching: false, lists: 1, watches: 2, events: 5, staleSeconds: 125, trouble: 'refused' };
+    const source = {
+      kind: 'kubernetes' as const,
+      where: 'https://10.96.0.1:443',
+      documents: 9,
+      readAt: status.source.readAt,
+      trouble: 'KUBERNETES_UNREACHABLE: the API server is away',
+      since: status.source.readAt,
+      watches: [
+        { ...watch, resource: 'pods' },
+        { ...watch, resource: 'nodes', synced: false, watching: true, objects: 0, staleSeconds: 0 },
+      ],
+      report: { name: 'node1', writtenAt: '', writes: 0, trouble: 'KUBERNETES_FORBIDDEN: no rule' },
+    };
+    await serve({ status: () => ({ ...status, source }) });
+    expect(await printed('status')).toMatch(
+      /\nsource {5}kubernetes https:\/\/10\.96\.0\.1:443, 9 objects, read 3h3m ago\n {11}KUBERNETES_UNREACHABLE: the API server is away, for 3h3m: what was read before stays in force\nwatches {4}3 pods, 0 nodes \(not read yet\)\n {11}pods are not watched, last heard of 2m5s ago\nreport {5}SteeringNode node1, not written yet\n {11}KUBERNETES_FORBIDDEN: no rule\nreconcile/,
+    );
+  });
+
   it('says why the agent is not ready', async () => {
     const status = fakeView().status();
     await serve({ status: () => ({ ...status, ready: false, notReady: 'vpn/gateway: no route', counters: [] }) });

@@ -1,7 +1,7 @@
 /** `sfc status`: the node at a glance. */
 
 import type { Command } from 'commander';
-import type { CounterView, GuardView, MapView, StatusView } from '../agent/view.js';
+import type { CounterView, GuardView, MapView, SourceView, StatusView } from '../agent/view.js';
 import { type Paint, paintFor } from './colour.js';
 import type { Context } from './command.js';
 import { formatDuration } from './duration.js';
@@ -51,6 +51,31 @@ function* guardLines(guard: GuardView, paint: Paint, line: (name: string, value:
   yield line('unsteered', guard.unsteered > 0 ? paint.bad(unsteered) : unsteered);
 }
 
+/** What is wrong with the source, since when, and which kinds it is that are not watched. */
+function* sourceLines(
+  { trouble, since, watches, report }: SourceView,
+  now: number,
+  paint: Paint,
+  line: (name: string, value: string) => string,
+): Generator<string> {
+  if (trouble !== '') {
+    const lasts = since === '' ? '' : `, for ${formatDuration((now - Date.parse(since)) / 1000)}`;
+    yield line('', paint.bad(printable(`${trouble}${lasts}: what was read before stays in force`)));
+  }
+  if (watches.length > 0) {
+    const objects = watches.map((one) => `${one.objects} ${one.resource}${one.synced ? '' : ' (not read yet)'}`);
+    yield line('watches', printable(objects.join(', ')));
+    for (const { resource, staleSeconds } of watches.filter(({ watching }) => !watching))
+      yield line('', paint.bad(printable(`${resource} are not watched, last heard of ${formatDuration(staleSeconds)} ago`)));
+  }
+  if (report !== null) {
+    const written =
+      report.writtenAt === '' ? 'not written yet' : `written ${formatDuration((now - Date.parse(report.writtenAt)) / 1000)} ago`;
+    yield line('report', printable(`SteeringNode ${report.name}, ${written}`));
+    if (report.trouble !== '') yield line('', paint.bad(printable(report.trouble)));
+  }
+}
+
 /** @param now milliseconds since 1970 */
 export function* statusLines(status: StatusView, now: number, paint: Paint): Generator<string> {
   const { datapath, source, reconcile, counts, probes } = status;
@@ -66,8 +91,9 @@ export function* statusLines(status: StatusView, now: number, paint: Paint): Gen
   if (datapath.restored > 0) yield line('', `programs put back ${plural(datapath.restored, 'time')}: others had been at them`);
   yield line(
     'source',
-    `${source.kind} ${printable(source.where)}, ${plural(source.documents, 'document')}, ${source.readAt === '' ? 'not read yet' : `read ${ago(source.readAt)}`}`,
+    `${source.kind} ${printable(source.where)}, ${plural(source.documents, source.kind === 'directory' ? 'document' : 'object')}, ${source.readAt === '' ? 'not read yet' : `read ${ago(source.readAt)}`}`,
   );
+  yield* sourceLines(source, now, paint, line);
   yield line('reconcile', `round ${reconcile.generation}, ${plural(reconcile.changes, 'change')}, ${ago(reconcile.lastAt)}`);
   if (reconcile.error !== '') yield line('', paint.bad(printable(reconcile.error)));
   yield line(

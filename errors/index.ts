@@ -19,11 +19,15 @@ export const ERRORS = {
     exit: 78,
   },
   BPF_UNAVAILABLE: {
-    hint: 'The kernel datapath needs root (CAP_BPF, CAP_NET_ADMIN), a kernel from 5.15 on, and libbpf1.',
+    hint: 'The kernel datapath needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON), a kernel from 5.15 on, and libbpf1.',
     status: 500,
     exit: 69,
   },
-  BPF_LOAD: { hint: 'The verifier refused the program; the lines above are the end of its log.', status: 500, exit: 70 },
+  BPF_LOAD: {
+    hint: 'The verifier refused the program; the lines above are the end of its log. Without CAP_PERFMON it refuses every version of it.',
+    status: 500,
+    exit: 70,
+  },
   BPF_ATTACH: { hint: 'The program could not be attached to the interface; the cause names the errno.', status: 500, exit: 71 },
   USERSPACE_UNAVAILABLE: {
     hint: 'The userspace datapath needs CAP_NET_ADMIN and CAP_NET_RAW (root, or `unshare -Urn`), /dev/net/tun, and `tc` with u32 and mirred.',
@@ -62,6 +66,16 @@ export const ERRORS = {
     hint: 'The allocations file cannot be read or written; repair it or move it away to start anew.',
     status: 500,
     exit: 74,
+  },
+  PATH_ID_RECORD: {
+    hint: 'The record of servicePathIds cannot be read. Repair the ConfigMap; deleted, it is made anew from the status of the chains.',
+    status: 500,
+    exit: 74,
+  },
+  LEADERSHIP_LOST: {
+    hint: 'Another controller leads, or the API server was away for longer than the lease lasts; start again and wait for the lease.',
+    status: 503,
+    exit: 75,
   },
   AGENT_UNREACHABLE: { hint: 'Is sfcd running? Name its socket with --socket or SFC_SOCKET.', status: 503, exit: 69 },
   NOT_FOUND: { hint: 'See `sfc --help` for what there is to list.', status: 404, exit: 66 },

@@ -25,6 +25,15 @@ export interface ListQuery {
   readonly fieldSelector?: string | undefined;
 }
 
+export interface ListOptions extends ListQuery {
+  /**
+   * `0`: whatever the server has in its cache, in one page. A thousand agents that begin at once would else be a thousand
+   * reads of everything from etcd (a server reads the newest from its cache only where etcd tells progress: from 3.4.25 on).
+   * What is newer comes by the watch. Absent: the newest, in pages.
+   */
+  readonly resourceVersion?: '0' | undefined;
+}
+
 export interface ObjectList<T> {
   readonly items: readonly T[];
   /** A watch from here on tells everything that comes after. */
@@ -56,6 +65,8 @@ export interface ApplyOptions extends Written {
 export interface DeleteOptions {
   readonly namespace?: string | undefined;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+  /** Of a Pod; default: its own. */
+  readonly gracePeriodSeconds?: number;
   /** Only that very object. */
   readonly uid?: string;
   readonly resourceVersion?: string;
@@ -103,15 +114,17 @@ export class KubernetesClient {
    * All pages, of one moment; each item with its kind and version, which the server leaves out in lists.
    * An expired page (410) is the caller's to begin anew.
    */
-  async list<T extends KubernetesObject>(resource: Resource, query: ListQuery = {}, signal?: AbortSignal): Promise<ObjectList<T>> {
-    const { namespace, ...selectors } = query;
+  async list<T extends KubernetesObject>(resource: Resource, query: ListOptions = {}, signal?: AbortSignal): Promise<ObjectList<T>> {
+    const { namespace, resourceVersion, ...selectors } = query;
     const items: T[] = [];
     let from: string | undefined;
     for (;;) {
       const page = await this.#json<{ metadata?: ListMeta; items?: readonly T[] }>(
         { verb: 'list', resource, place: { namespace } },
         { method: 'GET', signal },
-        { ...selectors, limit: String(PAGE), continue: from },
+        from === undefined && resourceVersion !== undefined
+          ? { ...selectors, resourceVersion }
+          : { ...selectors, limit: String(PAGE), continue: from },
       );
       for (const item of page.items ?? []) items.push(stripped({ apiVersion: apiVersionOf(resource), kind: resource.kind, ...item }));
       from = page.metadata?.continue;
@@ -193,10 +206,10 @@ export class KubernetesClient {
   async delete(
     resource: Resource,
     name: string,
-    { namespace, propagationPolicy = 'Background', uid, resourceVersion }: DeleteOptions = {},
+    { namespace, propagationPolicy = 'Background', gracePeriodSeconds, uid, resourceVersion }: DeleteOptions = {},
   ): Promise<boolean> {
     const preconditions = { ...(uid === undefined ? {} : { uid }), ...(resourceVersion === undefined ? {} : { resourceVersion }) };
-    const body = JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy, preconditions });
+    const body = JSON.stringify({ kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy, gracePeriodSeconds, preconditions });
     try {
       await this.#json(
         { verb: 'delete', resource, place: { namespace, name } },

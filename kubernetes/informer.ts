@@ -166,7 +166,9 @@ export class Informer<T extends KubernetesObject> {
 
   async #list(): Promise<void> {
     const { client, resource, keep = (object: T) => object } = this.#options;
-    const { items, resourceVersion } = await client.list<T>(resource, this.#query(), this.#abort.signal);
+    // Once something is known nothing older may take its place: only the newest will do.
+    const from = this.#isSynced ? undefined : '0';
+    const { items, resourceVersion } = await client.list<T>(resource, { ...this.#query(), resourceVersion: from }, this.#abort.signal);
     if (this.#closed) return;
     this.#counts.lists++;
     this.#heard();

@@ -26,6 +26,7 @@ export const RESOURCES = {
   steeringNodes: steering('steeringnodes', 'SteeringNode'),
   pods: core('pods', 'Pod'),
   services: core('services', 'Service'),
+  configMaps: core('configmaps', 'ConfigMap'),
   namespaces: core('namespaces', 'Namespace', false),
   nodes: core('nodes', 'Node', false),
   endpointSlices: { group: 'discovery.k8s.io', version: 'v1', plural: 'endpointslices', kind: 'EndpointSlice', namespaced: true },

@@ -22,6 +22,7 @@ export {
   outerAddress,
   type Placement,
   placeInstances,
+  weightOf,
 } from './placement.js';
 export { findRings, type Ring } from './rings.js';
 export {

@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../geneve/index.js';
-import { type Address, type Chain, compileNode, EMPTY_WORLD, type Pod, type Si, type Spi, type Weight, type World } from './index.js';
+import {
+  type Address,
+  type Chain,
+  compileNode,
+  EMPTY_WORLD,
+  type Pod,
+  type Si,
+  type Spi,
+  serviceKey,
+  type Weight,
+  type World,
+} from './index.js';
 
 const labelled = (key: string, value: string) => ({ requirements: [{ key, operator: 'In' as const, values: [value] }] });
 const addressOf = (text: string): Address => {
@@ -52,6 +63,30 @@ function placed(described: Chain, pods: readonly Pod[], node = 'node0', of: Worl
 
 const all = [firewall(0), firewall(1), firewall(2)];
 const canary = (weight: number) => [{ podSelector: labelled('track', 'canary'), weight }];
+
+describe('instances that a cluster names', () => {
+  const key = serviceKey(chain(), { name: 'firewall', namespace: 'firewall' });
+  const named = (described: Chain, weights?: ReadonlyMap<string, number>) => {
+    // Labels of other nodes' pods are not known; nor is it asked for those of this node's.
+    const pods = [firewall(0, { labels: {} }), firewall(1, { labels: {} })];
+    const world = { ...EMPTY_WORLD, chains: [described], pods: [firewall(2)], nodes, instances: new Map([[key, { pods, weights }]]) };
+    const allocations = { spiOf: () => 1 as Spi, serviceAddressOf: () => addressOf('10.96.0.2') };
+    const [path] = compileNode({ world, node: 'node0', endpoints: new Map(), allocations }).paths;
+    const text = ({ pod, weight }: { readonly pod: string; readonly weight: number }) => `${pod.slice(-1)}:${weight}`;
+    return { takes: path?.backends.map(text).join(' '), others: path?.others.map(text).join(' ') };
+  };
+
+  it('are they, and not those that labels select', () => {
+    expect(named(chain())).toEqual({ takes: '0:100 1:100', others: '' });
+  });
+
+  it('have the weights that they are told, and none as long as they are not weighed', () => {
+    expect(named(chain(canary(20)), new Map([['firewall-1', 20]]))).toEqual({ takes: '1:20', others: '0:0' });
+    expect(named(chain(canary(20)))).toEqual({ takes: '0:100 1:100', others: '' });
+    // A chain that weighs nothing any more does not ask.
+    expect(named(chain(), new Map([['firewall-1', 20]]))).toEqual({ takes: '0:100 1:100', others: '' });
+  });
+});
 
 describe('new flows go', () => {
   it('to every ready instance, evenly', () => {

@@ -45,10 +45,15 @@ export function outerAddress(pod: Pod): Address {
   return pod.addresses[0] as Address;
 }
 
-function weightOf(serviceFunction: ServiceFunction, pod: Pod, told: ReadonlyMap<string, number> | undefined): number {
+/** Share of new flows, 0..100, that the chain gives to a pod by its labels. */
+export function weightOf({ weights }: ServiceFunction, { labels }: Pick<Pod, 'labels'>): number {
+  return weights.find(({ podSelector }) => matchesLabels(podSelector, labels))?.weight ?? FULL_WEIGHT;
+}
+
+function weightHere(serviceFunction: ServiceFunction, pod: Pod, told: ReadonlyMap<string, number> | undefined): number {
   if (serviceFunction.weights.length === 0) return FULL_WEIGHT;
   if (told !== undefined) return told.get(pod.name) ?? 0;
-  return serviceFunction.weights.find(({ podSelector }) => matchesLabels(podSelector, pod.labels))?.weight ?? FULL_WEIGHT;
+  return weightOf(serviceFunction, pod);
 }
 
 function nearness(world: World, { locality }: Chain, node: string): { readonly near: string; readonly isNear: (pod: Pod) => boolean } {
@@ -73,7 +78,7 @@ export function placeInstances(
   const fails = (pod: Pod) => probe !== undefined && failsProbes(outerAddress(pod), probe);
   const { near, isNear } = nearness(world, chain, node);
   const told = world.instances?.get(serviceKey(chain, serviceFunction))?.weights;
-  const weighed = pods.map((pod) => ({ pod, weight: weightOf(serviceFunction, pod, told), near: isNear(pod), fails: fails(pod) }));
+  const weighed = pods.map((pod) => ({ pod, weight: weightHere(serviceFunction, pod, told), near: isNear(pod), fails: fails(pod) }));
   const isOpen = ({ pod, weight, fails }: (typeof weighed)[number]) => isReady(pod) && !fails && weight > 0;
   const fellBack = near !== '' && !weighed.some((instance) => instance.near && isOpen(instance));
   const newFlows = (instance: (typeof weighed)[number]): NewFlows => {

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAP_NAMES, MAPS, REASONS } from '../maps/index.js';
 import { upperSnake } from './c-headers.js';
-import { generatedFiles, staleFiles, writeGenerated } from './generated-files.js';
+import { chart, generatedFiles, staleFiles, writeGenerated } from './generated-files.js';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const LAYOUTS = 'datapath/kernel/bpf/layouts.h';
@@ -16,6 +16,7 @@ let root = '';
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'sfc-generated-'));
   mkdirSync(join(root, 'docs'));
+  for (const source of ['package.json', 'deploy/base']) cpSync(join(project, source), join(root, source), { recursive: true });
   writeFileSync(join(root, DATAPLANE), '# By hand\n\n<!-- generated: reasons -->\n<!-- end -->\n\nBehind it.\n');
 });
 
@@ -34,7 +35,7 @@ it('the committed files are what the tables give', () => {
 });
 
 it('an edited or missing file is named, and written anew', () => {
-  expect(writeGenerated(root)).toEqual([...generatedFiles().map(({ path }) => path), DATAPLANE]);
+  expect(writeGenerated(root)).toEqual([...[...generatedFiles(), ...chart(root)].map(({ path }) => path), DATAPLANE]);
   expect(staleFiles(root)).toEqual([]);
   appendFileSync(join(root, LAYOUTS), '\n');
   rmSync(join(root, 'docs/reference/reasons.md'));

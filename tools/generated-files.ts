@@ -1,9 +1,11 @@
 /** Which files are generated from the tables of the project, and whether the committed ones are current. */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { configurationReference } from '../agent/index.js';
+import { controllerReference } from '../controller/config/index.js';
 import { layoutsHeader, reasonsHeader } from './c-headers.js';
+import { chartFiles } from './chart/index.js';
 import { crdFiles } from './crds/index.js';
 import { errorsPage, mapsPage, reasonsPage, reasonsTable } from './reference-tables.js';
 import { wirePage } from './wire-tables.js';
@@ -20,6 +22,7 @@ export function generatedFiles(): readonly GeneratedFile[] {
     { path: 'datapath/kernel/bpf/layouts.h', text: layoutsHeader() },
     { path: 'datapath/kernel/bpf/reasons.h', text: reasonsHeader() },
     { path: 'docs/reference/configuration.md', text: configurationReference() },
+    { path: 'docs/reference/controller.md', text: controllerReference() },
     { path: 'docs/reference/errors.md', text: errorsPage() },
     { path: 'docs/reference/maps.md', text: mapsPage() },
     { path: 'docs/reference/reasons.md', text: reasonsPage() },
@@ -47,6 +50,17 @@ function withSection(document: string, { name, text }: GeneratedSection): string
   return from === -1 || to === -1 ? undefined : `${document.slice(0, from + begin.length)}${text}${document.slice(to)}`;
 }
 
+/** The chart is made of manifests that are written by hand, and of generated ones. */
+export function chart(root: string): readonly GeneratedFile[] {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const base = readdirSync(join(root, 'deploy/base')).filter((name) => name !== 'kustomization.yaml');
+  return chartFiles({
+    version,
+    base: new Map(base.sort().map((name) => [name, readFileSync(join(root, 'deploy/base', name), 'utf8')])),
+    crds: new Map(crdFiles().map(({ path, text }) => [basename(path), text])),
+  });
+}
+
 /** Every generated file, and every document with its sections, as they should be under `root`. */
 function wanted(root: string): readonly GeneratedFile[] {
   const documents = generatedSections().map((section) => {
@@ -55,7 +69,7 @@ function wanted(root: string): readonly GeneratedFile[] {
     if (text === undefined) throw new Error(`${section.path} has no <!-- generated: ${section.name} --> … ${END}`);
     return { path: section.path, text };
   });
-  return [...generatedFiles(), ...documents];
+  return [...generatedFiles(), ...chart(root), ...documents];
 }
 
 /** Paths whose file under `root` is missing or differs from what would be generated. */

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SfcError } from '../../errors/index.js';
+import type { SettingSources } from '../../settings/index.js';
 import { parseCommandLine } from './command.js';
 import { configurationReference } from './reference.js';
-import { resolveSettings, type SettingSources } from './resolve.js';
+import { resolveSettings } from './resolve.js';
 import { SETTINGS } from './settings.js';
 
 const host = { hostname: 'node-two' };
@@ -105,6 +106,7 @@ describe('the command line', () => {
       configFile: '/c',
       printConfig: true,
       remove: false,
+      installCni: false,
       hold: false,
       print: undefined,
     });

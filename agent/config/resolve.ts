@@ -1,84 +1,32 @@
-/** Flags over environment over file over default, with every mistake reported at once. */
+/** The settings of `sfcd`, settled. */
 
-import { Ajv } from 'ajv';
-import { LineCounter, parseDocument } from 'yaml';
 import { SfcError } from '../../errors/index.js';
 import { parseCidr } from '../../geneve/index.js';
-import { nearestName } from '../../policy/index.js';
+import { type SettingSources, settle } from '../../settings/index.js';
 import { parseServiceCidr } from '../allocation/index.js';
+import { DERIVED_DEFAULTS, type Settings, settingsSchema } from './settings.js';
 
-import { DERIVED_DEFAULTS, type HostFacts, SETTINGS, type SettingDescription, type Settings, settingsSchema } from './settings.js';
+/** sun_path holds 107 bytes and the final zero (unix(7)). */
+const LONGEST_SOCKET = 107;
 
-export interface SettingSources {
-  /** Values given as flags, by setting name (`maps.sfcselect`), as typed. */
-  readonly flags: Readonly<Record<string, string>>;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** The configuration file, already read. */
-  readonly file?: { readonly name: string; readonly text: string } | undefined;
-  readonly host: HostFacts;
-}
-
-interface Given {
-  readonly value: unknown;
-  /** For messages: `--port`, `SFC_PORT`, `sfcd.yaml line 3`. */
-  readonly where: string;
-}
-
-const validate = new Ajv({ allErrors: true }).compile(settingsSchema);
-
-/** A word from a flag or the environment as the setting's kind; left as it is when it does not fit, for the schema to refuse. */
-function fromText(setting: SettingDescription, text: string): unknown {
-  if (setting.kind === 'integer' && /^-?\d+$/.test(text)) return Number(text);
-  if (setting.kind === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
-  return text;
-}
-
-function fromFile(file: { readonly name: string; readonly text: string }, problems: string[]): Map<string, Given> {
-  const given = new Map<string, Given>();
-  const lines = new LineCounter();
-  const document = parseDocument(file.text, { lineCounter: lines });
-  for (const error of document.errors) problems.push(`${file.name} line ${error.linePos?.[0].line ?? 1}: ${error.message.split('\n')[0]}`);
-  if (document.errors.length > 0) return given;
-  const root: unknown = document.toJS();
-  if (root === null || root === undefined) return given;
-  if (typeof root !== 'object' || Array.isArray(root)) {
-    problems.push(`${file.name}: expected a mapping of settings`);
-    return given;
+function check(settled: ReadonlyMap<string, unknown>, whereOf: (name: string) => string): string[] {
+  const problems: string[] = [];
+  try {
+    parseServiceCidr(String(settled.get('serviceCidr')));
+  } catch (error) {
+    if (!(error instanceof SfcError)) throw error;
+    problems.push(`${whereOf('serviceCidr')}: ${error.message}`);
   }
-  const names = SETTINGS.map((setting) => setting.name);
-  const walk = (node: object, prefix: string[]) => {
-    for (const [key, value] of Object.entries(node)) {
-      const path = [...prefix, key];
-      const name = path.join('.');
-      const range = (document.getIn(path, true) as { range?: [number, number, number] } | undefined)?.range;
-      const where = `${file.name} line ${range === undefined ? 1 : lines.linePos(range[0]).line}`;
-      const isGroup = names.some((known) => known.startsWith(`${name}.`));
-      if (isGroup && typeof value === 'object' && value !== null && !Array.isArray(value)) walk(value, path);
-      else if (names.includes(name)) given.set(name, { value, where });
-      else if (isGroup) problems.push(`${where}: ${name} must be a mapping`);
-      else {
-        const near = nearestName(name, names);
-        problems.push(`${where}: unknown setting ${name}${near === undefined ? '' : `; did you mean ${near}?`}`);
-      }
-    }
-  };
-  walk(root, []);
-  return given;
-}
-
-function nest(flat: ReadonlyMap<string, unknown>): Record<string, unknown> {
-  const tree: Record<string, unknown> = {};
-  for (const [name, value] of flat) {
-    const path = name.split('.');
-    const last = path.pop() ?? name;
-    let at = tree;
-    for (const part of path) {
-      at[part] ??= {};
-      at = at[part] as Record<string, unknown>;
-    }
-    at[last] = value;
+  if (settled.get('source') === 'directory' && settled.get('manifests') === '')
+    problems.push('manifests is required: give --manifests, SFC_MANIFESTS or the file; or --source kubernetes');
+  const ranges = String(settled.get('podCidrs'));
+  for (const range of ranges === '' ? [] : ranges.split(',')) {
+    if (parseCidr(range.trim()) === undefined) problems.push(`${whereOf('podCidrs')}: podCidrs: ${JSON.stringify(range)} is not a range`);
   }
-  return tree;
+  const socket = settled.get('socket');
+  if (typeof socket === 'string' && Buffer.byteLength(socket) > LONGEST_SOCKET)
+    problems.push(`socket: ${socket} is longer than ${LONGEST_SOCKET} bytes`);
+  return problems;
 }
 
 /**
@@ -86,62 +34,5 @@ function nest(flat: ReadonlyMap<string, unknown>): Record<string, unknown> {
  * @throws SfcError CONFIG_INVALID naming every wrong value and where it was given
  */
 export function resolveSettings(sources: SettingSources): Settings {
-  const problems: string[] = [];
-  const file = sources.file === undefined ? new Map<string, Given>() : fromFile(sources.file, problems);
-  const settled = new Map<string, unknown>();
-  const where = new Map<string, string>();
-  for (const setting of SETTINGS) {
-    const flag = sources.flags[setting.name];
-    const environment = sources.environment[setting.environment];
-    const written = file.get(setting.name);
-    if (flag !== undefined) {
-      settled.set(setting.name, fromText(setting, flag));
-      where.set(setting.name, setting.flag);
-    } else if (environment !== undefined && environment !== '') {
-      settled.set(setting.name, fromText(setting, environment));
-      where.set(setting.name, setting.environment);
-    } else if (written !== undefined) {
-      settled.set(setting.name, written.value);
-      where.set(setting.name, written.where);
-    } else if (setting.default !== undefined) settled.set(setting.name, setting.default);
-  }
-  for (const derived of DERIVED_DEFAULTS) {
-    if (!settled.has(derived.name)) settled.set(derived.name, derived.value(Object.fromEntries(settled), sources.host));
-  }
-  for (const setting of SETTINGS) {
-    if (!settled.has(setting.name)) problems.push(`${setting.name} is required: give ${setting.flag}, ${setting.environment} or the file`);
-  }
-  const tree = nest(settled);
-  if (!validate(tree)) {
-    const told = new Set<string>();
-    for (const error of validate.errors ?? []) {
-      if (error.keyword === 'required') continue;
-      const name = error.instancePath.slice(1).replaceAll('/', '.');
-      const setting = SETTINGS.find((candidate) => candidate.name === name);
-      if (setting === undefined || told.has(name)) continue;
-      told.add(name);
-      const expected = setting.choices.length > 0 ? `must be one of ${setting.choices.join(', ')}` : (error.message ?? 'is wrong');
-      problems.push(`${where.get(name) ?? 'default'}: ${name} ${expected}, not ${JSON.stringify(settled.get(name))}`);
-    }
-  }
-  try {
-    parseServiceCidr(String(settled.get('serviceCidr')));
-  } catch (error) {
-    if (!(error instanceof SfcError)) throw error;
-    problems.push(`${where.get('serviceCidr') ?? 'default'}: ${error.message}`);
-  }
-  if (settled.get('source') === 'directory' && settled.get('manifests') === '')
-    problems.push('manifests is required: give --manifests, SFC_MANIFESTS or the file; or --source kubernetes');
-  const ranges = String(settled.get('podCidrs'));
-  if (ranges !== '') {
-    for (const range of ranges.split(',')) {
-      if (parseCidr(range.trim()) === undefined)
-        problems.push(`${where.get('podCidrs')}: podCidrs: ${JSON.stringify(range)} is not a range`);
-    }
-  }
-  const socket = settled.get('socket');
-  // sun_path holds 107 bytes and the final zero (unix(7)).
-  if (typeof socket === 'string' && Buffer.byteLength(socket) > 107) problems.push(`socket: ${socket} is longer than 107 bytes`);
-  if (problems.length > 0) throw new SfcError('CONFIG_INVALID', problems.join('\n'));
-  return Object.freeze(tree) as Settings;
+  return settle({ schema: settingsSchema, derivedDefaults: DERIVED_DEFAULTS, check }, sources) as Settings;
 }

@@ -3,8 +3,9 @@
  * and docs/reference/configuration.md all come from this schema.
  */
 
-import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import { MAPS } from '../../maps/index.js';
+import { type DerivedDefault, describeSettings } from '../../settings/index.js';
 
 const entries = (map: keyof typeof MAPS) =>
   Type.Integer({ minimum: 16, maximum: 16_777_216, default: MAPS[map].capacity, description: `Entries that the map ${map} can hold.` });
@@ -174,17 +175,8 @@ export type Settings = Readonly<
   }
 >;
 
-/** Facts of the machine that defaults come from; `agent/main.ts` supplies them. */
-export interface HostFacts {
-  readonly hostname: string;
-}
-
 /** Defaults that depend on the machine or on another setting. Resolved in this order. */
-export const DERIVED_DEFAULTS: readonly {
-  readonly name: string;
-  readonly text: string;
-  readonly value: (settled: Readonly<Record<string, unknown>>, host: HostFacts) => string;
-}[] = [
+export const DERIVED_DEFAULTS: readonly DerivedDefault[] = [
   { name: 'manifests', text: 'required for a directory', value: () => '' },
   { name: 'nodeName', text: 'host name', value: (_settled, host) => host.hostname },
   { name: 'pinDir', text: '<runDir>/bpf', value: (settled) => `${settled.runDir}/bpf` },
@@ -192,48 +184,5 @@ export const DERIVED_DEFAULTS: readonly {
   { name: 'socket', text: '<runDir>/sfcd.sock', value: (settled) => `${settled.runDir}/sfcd.sock` },
 ];
 
-/** One leaf of the schema with the names it goes by. */
-export interface SettingDescription {
-  /** As in the file: `maps.sfcselect`. */
-  readonly name: string;
-  /** `--maps-sfcselect`. */
-  readonly flag: string;
-  /** `SFC_MAPS_SFCSELECT`. */
-  readonly environment: string;
-  readonly kind: 'string' | 'integer' | 'boolean';
-  /** Allowed words, in order; empty when any value of the kind will do. */
-  readonly choices: readonly string[];
-  readonly default: string | number | boolean | undefined;
-  /** The default in words; `required` when there is none. */
-  readonly defaultText: string;
-  readonly doc: string;
-}
-
-function describe(name: string, schema: TSchema): SettingDescription[] {
-  if (schema.type === 'object') {
-    return Object.entries(schema.properties as Record<string, TSchema>).flatMap(([key, inner]) =>
-      describe(name === '' ? key : `${name}.${key}`, inner),
-    );
-  }
-  const words = name
-    .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
-    .replaceAll('.', '-')
-    .toLowerCase();
-  const derived = DERIVED_DEFAULTS.find((entry) => entry.name === name);
-  const fixed = schema.default as string | number | boolean | undefined;
-  return [
-    {
-      name,
-      flag: `--${words}`,
-      environment: `SFC_${words.replaceAll('-', '_').toUpperCase()}`,
-      kind: schema.type === 'integer' ? 'integer' : schema.type === 'boolean' ? 'boolean' : 'string',
-      choices: ((schema.anyOf ?? (schema.const === undefined ? [] : [schema])) as TSchema[]).map((choice) => String(choice.const)),
-      default: fixed,
-      defaultText: derived?.text ?? (fixed === undefined ? 'required' : String(fixed)),
-      doc: String(schema.description),
-    },
-  ];
-}
-
 /** Every setting, in the schema's order. */
-export const SETTINGS: readonly SettingDescription[] = describe('', settingsSchema);
+export const SETTINGS = describeSettings(settingsSchema, DERIVED_DEFAULTS);

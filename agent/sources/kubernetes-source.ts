@@ -18,6 +18,7 @@ import { NodeReporter } from './kubernetes-reporter.js';
 import { type ClusterReading, ClusterWorld, type WatchedKind } from './kubernetes-world.js';
 import type { Reading, Source, SourceState } from './source.js';
 
+const UNREACHABLE = 'KUBERNETES_UNREACHABLE';
 /** What changes together (a chain, its Services, their slices) comes over several watches: one round for it (ms). */
 const GATHER_MS = 20;
 
@@ -31,8 +32,8 @@ export interface KubernetesSourceOptions {
   readonly wall: () => Date;
   /** 0 to below 1. */
   readonly random: () => number;
-  /** For the report. */
-  readonly agent: Pick<NodeReport, 'agentVersion' | 'datapath' | 'podUid'>;
+  /** For the report; asked when there is one. */
+  readonly agent: () => Pick<NodeReport, 'agentVersion' | 'datapath' | 'podUid'>;
 }
 
 interface Watched {
@@ -109,6 +110,11 @@ export class KubernetesSource implements Source {
     }, GATHER_MS);
   }
 
+  /** What a round has brought about, or is about to. */
+  get programmed(): Pick<ClusterReading, 'chains' | 'selectors'> | undefined {
+    return this.#taken;
+  }
+
   take(): Reading | undefined {
     if (!this.synced || !this.#world.dirty) return undefined;
     this.#taken = this.#world.read();
@@ -119,7 +125,7 @@ export class KubernetesSource implements Source {
     const reading = this.#taken;
     if (reading === undefined) return;
     // Looked at when it is written: many rounds may pass until then.
-    this.#reporter.wish(() => nodeReport(this.#options.agent, reading, view));
+    this.#reporter.wish(() => nodeReport(this.#options.agent(), reading, view));
   }
 
   #troubles(): string[] {
@@ -138,7 +144,9 @@ export class KubernetesSource implements Source {
     }
     const { server } = client;
     const stays = this.synced ? 'what was read last stays in force' : 'what an earlier agent left in the maps stays';
-    this.#said.tell(troubles, (trouble) => log.error({ server }, `${trouble}; ${stays}`));
+    // A server that is away is so in many words: refused, reset, silent. They are one message.
+    const byMeaning = new Map(troubles.map((text) => [text.startsWith(UNREACHABLE) ? UNREACHABLE : text, text]));
+    this.#said.tell(byMeaning.keys(), (meaning) => log.error({ server }, `${byMeaning.get(meaning)}; ${stays}`));
     if (before !== '' && troubles.length === 0) log.info({ server, since: before }, 'the API server answers again');
   }
 

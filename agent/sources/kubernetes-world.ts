@@ -153,7 +153,7 @@ export class ClusterWorld {
   read(): ClusterReading {
     this.#dirty = false;
     const nodes = this.#values('nodes').sort(byName);
-    const pods = this.#values('pods');
+    const pods = this.#values('pods').sort((a, b) => (podKey(a) < podKey(b) ? -1 : 1));
     const localPods = new Map(pods.map((pod) => [podKey(pod), pod]));
     const families = new Map<string, AddressFamily | undefined>(nodes.map(({ name, podCidrs: [first] }) => [name, first?.family]));
     const hosts = new Set([...this.#raw.nodes.values()].flatMap(({ status }) => (status?.addresses ?? []).map(({ address }) => address)));

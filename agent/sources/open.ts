@@ -23,8 +23,8 @@ export interface OpenSource {
 
 export interface SourceFacts {
   readonly version: string;
-  /** What moves the packets: `kernel` or `userspace`. */
-  readonly datapath: 'kernel' | 'userspace';
+  /** What moves the packets; asked when there is something to report. */
+  readonly datapath: () => 'kernel' | 'userspace';
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
 }
@@ -62,7 +62,7 @@ function openCluster(settings: Settings, { version, datapath, environment, log }
     log,
     wall: () => new Date(),
     random: Math.random,
-    agent: { agentVersion: version, datapath, podUid: settings.podUid },
+    agent: () => ({ agentVersion: version, datapath: datapath(), podUid: settings.podUid }),
   });
   return {
     source,

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path';
 import { SfcError } from '../../errors/index.js';
 import { LAYOUT_VERSION, MAP_NAMES, MAPS, type MapKind, type MapName } from '../../maps/index.js';
-import { closeFd, mountBpffs } from '../libc.js';
+import { closeFd, type KernelError, mountBpffs } from '../libc.js';
 import { checked, libbpf } from './libbpf.js';
 
 const BPF_FS_MAGIC = 0xcafe4a11;
@@ -92,7 +92,7 @@ export class PinDirectory {
     const differences: string[] = [];
     for (const name of MAP_NAMES) {
       if (!existsSync(this.mapPath(name))) continue;
-      const fd = checked(`open ${this.mapPath(name)}`, libbpf().objGet(this.mapPath(name)));
+      const fd = openPin(this.mapPath(name));
       opened.set(name, fd);
       differences.push(...compare(name, mapInfo(fd), capacities[name]));
     }
@@ -107,6 +107,16 @@ export class PinDirectory {
   remove(): void {
     if (!existsSync(this.root) || statfsSync(this.root).type !== BPF_FS_MAGIC) return;
     for (const name of readdirSync(this.root)) if (/^v\d+$/.test(name)) rmSync(join(this.root, name), { recursive: true, force: true });
+  }
+}
+
+/** @throws SfcError BPF_UNAVAILABLE where this process may not, MAP_IO */
+function openPin(path: string): number {
+  try {
+    return checked(`open ${path}`, libbpf().objGet(path));
+  } catch (cause) {
+    const { errno, message } = cause as KernelError;
+    throw new SfcError(errno === 'EPERM' ? 'BPF_UNAVAILABLE' : 'MAP_IO', message, { cause });
   }
 }
 

@@ -93,3 +93,34 @@ export interface SegmentsSent {
   /** Name of the errno; empty when the kernel has taken them. */
   readonly error: string;
 }
+
+/** What `steady-client` is asked to do. */
+export interface SteadyOrder {
+  /** Begins the ids: letters, digits and dashes. */
+  readonly name: string;
+  readonly server: string;
+  readonly port: number;
+  /** Source addresses, used in turn; empty: the kernel chooses one. */
+  readonly sources: readonly string[];
+  /** Milliseconds between two datagrams. */
+  readonly intervalMs: number;
+  /** A TCP connection after so many datagrams. */
+  readonly datagramsPerConnection: number;
+  /** Milliseconds that the last answers are waited for. */
+  readonly patienceMs: number;
+}
+
+export interface SteadyCount {
+  readonly sent: number;
+  readonly answered: number;
+  /** Ids of the first without an answer. */
+  readonly lost: readonly string[];
+  /** The longest time from a request to its answer. */
+  readonly longestMs: number;
+  /** How many requests the server has seen from which address. */
+  readonly seenAs: Readonly<Record<string, number>>;
+  /** What the kernel said, and how often. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
+export type Steady = Readonly<Record<Transport, SteadyCount>>;

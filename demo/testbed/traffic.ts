@@ -6,7 +6,18 @@ import { SfcError } from '../../errors/index.js';
 import type { Blueprint } from './blueprint.js';
 import { type Background, inNamespace, startInNamespace } from './command.js';
 import { familyOf } from './family.js';
-import type { EchoOrder, RawOrder, RequestOrder, RequestResult, SeenRequest, SegmentOrder, SegmentsSent, Transport } from './protocol.js';
+import type {
+  EchoOrder,
+  RawOrder,
+  RequestOrder,
+  RequestResult,
+  SeenRequest,
+  SegmentOrder,
+  SegmentsSent,
+  Steady,
+  SteadyOrder,
+  Transport,
+} from './protocol.js';
 
 /** The compiled script of that name: beside this module, or, when this is TypeScript under test, in `dist`. */
 export function script(name: string): string {
@@ -48,6 +59,36 @@ export async function startEchoServer(
     void server.ended.then(() => reject(new SfcError('COMMAND_FAILED', `the echo server ended: ${server.stderr().trim()}`)));
   });
   return { seen, stop: () => server.stop() };
+}
+
+export interface SteadyTraffic {
+  /** Ends the sending and waits for what is still on its way. Throws `COMMAND_FAILED` when the sender had ended. */
+  end(): Promise<Steady>;
+}
+
+/** Requests without a pause, from now on. Throws `COMMAND_FAILED`. */
+export async function startSteady(
+  namespace: string,
+  order: Partial<SteadyOrder> & Pick<SteadyOrder, 'server' | 'port'>,
+): Promise<SteadyTraffic> {
+  const whole: SteadyOrder = { name: 'steady', sources: [], intervalMs: 5, datagramsPerConnection: 10, patienceMs: 10_000, ...order };
+  const sender = startInNamespace(namespace, [process.execPath, script('steady-client'), JSON.stringify(whole)], { stdout: 'pipe' });
+  let said = '';
+  await new Promise<void>((resolve, reject) => {
+    sender.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+      said += chunk;
+      if (said.includes('sending')) resolve();
+    });
+    void sender.ended.then(() => reject(new SfcError('COMMAND_FAILED', `the sender ended: ${sender.stderr().trim()}`)));
+  });
+  return {
+    async end() {
+      await sender.stop(whole.patienceMs + 5000);
+      const last = said.trim().split('\n').at(-1) ?? '';
+      if (!last.startsWith('{"udp"')) throw new SfcError('COMMAND_FAILED', `the sender ended early: ${sender.stderr().trim()}`);
+      return JSON.parse(last) as Steady;
+    },
+  };
 }
 
 export interface RequestOptions {

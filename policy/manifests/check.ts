@@ -75,11 +75,19 @@ function compareNames(a: Selector, b: Selector): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
+/** Two selectors of different chains, by name, and what both claim. */
+export interface Rivalry {
+  readonly first: Selector;
+  readonly second: Selector;
+  /** `egress, 443/TCP, 10.0.0.0/8 of vpn/vpn`. */
+  readonly what: string;
+}
+
 /**
- * Selectors of different chains with the same packets of the same pods: told on both, once a pair, with
- * the first thing they share. Of many that all claim the same, each is told of one other.
+ * Selectors of different chains with the same packets of the same pods: once a pair, with the first thing
+ * they share. Of many that all claim the same, each is told of one other.
  */
-function checkConflicts(world: World): Problem[] {
+export function findRivals(world: World): Rivalry[] {
   const pods = new Map<Selector, readonly string[]>();
   const subjectsOf = ({ selector }: Rival): readonly string[] => {
     const known = pods.get(selector) ?? selectedPods(world, selector).map(podKey);
@@ -91,7 +99,7 @@ function checkConflicts(world: World): Problem[] {
   const claims = selectors.flatMap((selector) => claimsOf(selector).map((claim) => ({ selector, claim })));
   const precedence = (claim: Claim) => `${claim.direction} ${claim.protocol} ${claim.cidr.text} ${widthOf(claim)}`;
   const told = new Set<string>();
-  const problems: Problem[] = [];
+  const found: Rivalry[] = [];
   for (const [, rivals] of groupBy(claims, ({ claim }) => [precedence(claim)])) {
     if (new Set(rivals.map(({ selector }) => selector.chain)).size < 2) continue;
     for (const [subject, same] of groupBy(rivals, subjectsOf)) {
@@ -101,11 +109,16 @@ function checkConflicts(world: World): Problem[] {
         if (told.has(pair)) continue;
         told.add(pair);
         const what = `${describeClaim(where)} of ${subject.startsWith('[') ? 'the same pods' : subject}`;
-        problems.push(rivalry(first, second, what), rivalry(second, first, what));
+        found.push({ first, second, what });
       }
     }
   }
-  return problems;
+  return found;
+}
+
+/** Told on both. */
+function checkConflicts(world: World): Problem[] {
+  return findRivals(world).flatMap(({ first, second, what }) => [rivalry(first, second, what), rivalry(second, first, what)]);
 }
 
 function rivalry(selector: Selector, rival: Selector, what: string): Problem {

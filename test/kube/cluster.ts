@@ -1,6 +1,5 @@
 /** The whole cluster: its network, its control plane, its nodes, and a machine outside of it. */
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SfcError } from '../../errors/index.js';
 import { component } from './components.js';
@@ -12,12 +11,12 @@ import { type Node, startNode } from './node.js';
 import type { Cni } from './node-files.js';
 import { type IpFamilies, numbersOf } from './numbers.js';
 import { phase, type Say, silent } from './progress.js';
-import { type Swept, sweep } from './sweep.js';
+import { claim, type Swept, sweep } from './sweep.js';
 
 export interface ClusterOptions {
   /** Begins the names of namespaces and cgroups. Two clusters with two names and directories do not meet. */
   readonly name: string;
-  /** Absolute, on a disk (not tmpfs) and short: paths of sockets lie in it. What an earlier cluster left there is swept away. */
+  /** Absolute, on a disk (not tmpfs) and short: paths of sockets lie in it. What an earlier cluster left there is swept away, unless its harness still runs. */
   readonly directory: string;
   /** How many, from `n1` on. Default 3. */
   readonly nodes?: number;
@@ -27,6 +26,8 @@ export interface ClusterOptions {
   readonly masquerade?: boolean;
   /** Archives of images, beside the one of tools, that every node has before its first pod. */
   readonly images?: readonly string[];
+  /** A start that fails leaves everything as it is, to be looked at. Default: it takes all away. */
+  readonly keep?: boolean;
   readonly say?: Say;
 }
 
@@ -51,9 +52,19 @@ export interface Cluster {
   stop(): Promise<Swept>;
 }
 
-/** Starts a cluster; its nodes are Ready when this returns. Throws `COMMAND_FAILED`, and then leaves nothing behind. */
+/** Starts a cluster; its nodes are Ready when this returns. Throws `COMMAND_FAILED`, and then leaves nothing behind unless told to. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { name, directory, nodes: count = 3, cni = 'bridge', families = '4', masquerade = false, images = [], say = silent } = options;
+  const {
+    name,
+    directory,
+    nodes: count = 3,
+    cni = 'bridge',
+    families = '4',
+    masquerade = false,
+    images = [],
+    keep = false,
+    say = silent,
+  } = options;
   const numbers = numbersOf(families);
   const order = Array.from({ length: count }, (_, index) => index + 1);
   const network: NetworkOptions = { name, numbers, nodes: order, routed: cni !== 'flannel' };
@@ -62,7 +73,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const archives = [await toolsImage(say), ...images];
   await sweep(name, directory);
   try {
-    await mkdir(directory, { recursive: true });
+    await claim(directory);
     await phase(say, 'made the network', () => makeNetwork(network));
     const plane = await startControlPlane({ directory, name, families, networked: true, say });
     const outside = await startMachine({
@@ -118,7 +129,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       stop: () => sweep(name, directory),
     };
   } catch (error) {
-    await sweep(name, directory);
+    if (!keep) await sweep(name, directory);
     throw error;
   }
 }

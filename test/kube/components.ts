@@ -67,7 +67,9 @@ export function componentPath(component: Component): string {
 /** Path of a program, which is built first when it is not there. Throws `COMMAND_FAILED` with the compiler's words. */
 export async function component(name: Component, say: Say = silent): Promise<string> {
   const program = componentPath(name);
-  if (!existsSync(program)) await phase(say, `built ${name}`, () => build(name, program));
+  if (existsSync(program)) return program;
+  say(`building ${name} …`);
+  await phase(say, `built ${name}`, () => build(name, program));
   return program;
 }
 
@@ -93,6 +95,6 @@ async function goCommand(): Promise<string> {
   }
   throw new SfcError(
     'CLUSTER_UNAVAILABLE',
-    'building Kubernetes needs Go 1.24 or later, or 1.21 with GOTOOLCHAIN=auto; Debian 12 has 1.19 (golang-1.24-go is in its backports)',
+    'building Kubernetes needs Go 1.24 or later (from 1.21 on it fetches a later one by itself): https://go.dev/dl; the one of Debian 12 is 1.19',
   );
 }

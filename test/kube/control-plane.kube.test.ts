@@ -1,22 +1,19 @@
 /** A control plane alone: what a client of the API server is tested against. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ControlPlane, KUBERNETES_VERSION, startControlPlane } from './index.js';
+import { type ControlPlane, KUBERNETES_VERSION, startControlPlane, sweep, testPlace } from './index.js';
 
 describe('a control plane', () => {
-  let directory: string;
+  let place: Awaited<ReturnType<typeof testPlace>>;
   let plane: ControlPlane;
 
   beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'sfck-'));
-    plane = await startControlPlane({ directory, name: `sfck${process.pid}`, scheduler: false });
+    place = await testPlace();
+    plane = await startControlPlane({ ...place, scheduler: false });
   });
   afterAll(async () => {
     await plane?.stop();
-    await rm(directory, { recursive: true, force: true });
+    await sweep(place.name, place.directory);
   });
 
   it('is of the pinned release', async () => {

@@ -3,16 +3,16 @@
 import { join } from 'node:path';
 import { inNamespace, run } from '../../demo/testbed/index.js';
 import { SfcError } from '../../errors/index.js';
-import { type Authority, type Certificate, makeAuthority } from './certificates.js';
+import { type Authority, makeAuthority } from './certificates.js';
 import { component } from './components.js';
+import { argumentsOfPrograms, type ControlPlaneProgram, makeCertificates } from './control-plane-files.js';
 import { type KubeconfigOptions, writeKubeconfig } from './kubeconfig.js';
 import { type Kubectl, kubectlWith } from './kubectl.js';
 import { type Machine, type Program, startMachine } from './machine.js';
 import { CONTROL_PLANE, type IpFamilies, numbersOf } from './numbers.js';
 import { phase, type Say, silent, until } from './progress.js';
 import { type Relay, startRelay } from './relays.js';
-
-export type ControlPlaneProgram = 'etcd' | 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler';
+import { claim } from './sweep.js';
 
 export interface ControlPlaneOptions {
   /** Absolute; everything is written below it. Short: paths of sockets lie in it. */
@@ -83,6 +83,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     if (!networked) await run(['ip', 'netns', 'delete', namespace], { accept: [0, 1] });
   };
   try {
+    await claim(directory);
     if (!networked) await makeLonelyNamespace(namespace, addresses);
     const machine = await startMachine({ name: `${name}-control`, namespace, directory: join(directory, 'control'), kind: 'plain' });
     powered = machine;
@@ -107,46 +108,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     };
     const kubectl = kubectlWith(kubectlProgram, admin.outside);
 
-    const argumentsOf: Record<ControlPlaneProgram, readonly string[]> = {
-      etcd: [
-        `--data-dir=${join(directory, 'etcd')}`,
-        '--listen-client-urls=http://127.0.0.1:2379',
-        '--advertise-client-urls=http://127.0.0.1:2379',
-        '--listen-peer-urls=http://127.0.0.1:2380',
-        '--logger=zap',
-      ],
-      'kube-apiserver': [
-        '--etcd-servers=http://127.0.0.1:2379',
-        '--secure-port=6443',
-        `--advertise-address=${address}`,
-        '--allow-privileged',
-        '--authorization-mode=Node,RBAC',
-        '--enable-admission-plugins=NodeRestriction',
-        // Nodes have no name that anything resolves.
-        '--kubelet-preferred-address-types=InternalIP',
-        `--service-cluster-ip-range=${numbers.serviceRanges.join(',')}`,
-        '--service-account-issuer=https://kubernetes.default.svc',
-        `--service-account-key-file=${authority.serviceAccounts.publicKey}`,
-        `--service-account-signing-key-file=${authority.serviceAccounts.privateKey}`,
-        `--client-ca-file=${authority.certificate}`,
-        `--tls-cert-file=${certificates.server.certificate}`,
-        `--tls-private-key-file=${certificates.server.key}`,
-        `--kubelet-certificate-authority=${authority.certificate}`,
-        `--kubelet-client-certificate=${certificates.kubeletClient.certificate}`,
-        `--kubelet-client-key=${certificates.kubeletClient.key}`,
-      ],
-      'kube-controller-manager': [
-        `--kubeconfig=${own['kube-controller-manager']}`,
-        `--root-ca-file=${authority.certificate}`,
-        `--service-account-private-key-file=${authority.serviceAccounts.privateKey}`,
-        '--use-service-account-credentials',
-        // A node that has gone is found out in seconds, not in the default 40 and 300: tests wait for it.
-        '--node-monitor-period=1s',
-        '--node-monitor-grace-period=12s',
-        '--leader-elect=false',
-      ],
-      'kube-scheduler': [`--kubeconfig=${own['kube-scheduler']}`, '--leader-elect=false'],
-    };
+    const argumentsOf = argumentsOfPrograms({ directory, address, numbers, authority, certificates, kubeconfigs: own });
 
     const ready = async (program: ControlPlaneProgram, running: Program) => {
       const asks: Record<ControlPlaneProgram, readonly string[]> = {
@@ -212,19 +174,4 @@ async function makeLonelyNamespace(namespace: string, addresses: readonly string
     await inNamespace(namespace, ['ip', 'addr', 'add', `${address}/${long ? 64 : 24}`, 'dev', 'eth0', ...(long ? ['nodad'] : [])]);
     await inNamespace(namespace, ['ip', ...(long ? ['-6'] : []), 'route', 'add', 'default', 'dev', 'eth0']);
   }
-}
-
-async function makeCertificates(authority: Authority, addresses: readonly string[]) {
-  const names = ['localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
-  const alternativeNames = [...names.map((one) => `DNS:${one}`), ...['127.0.0.1', ...addresses].map((one) => `IP:${one}`)];
-  const sign = (name: string, commonName: string, organization?: string): Promise<Certificate> =>
-    authority.sign({ name, commonName, ...(organization === undefined ? {} : { organization }) });
-  const [server, admin, kubeletClient, controllerManager, scheduler] = await Promise.all([
-    authority.sign({ name: 'kube-apiserver', commonName: 'kube-apiserver', alternativeNames }),
-    sign('admin', 'admin', 'system:masters'),
-    sign('kube-apiserver-kubelet-client', 'kube-apiserver-kubelet-client', 'system:masters'),
-    sign('kube-controller-manager', 'system:kube-controller-manager'),
-    sign('kube-scheduler', 'system:kube-scheduler'),
-  ]);
-  return { server, admin, kubeletClient, controllerManager, scheduler };
 }

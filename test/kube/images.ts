@@ -18,21 +18,25 @@ const STORE = join(CACHE, 'buildah');
 const SUITE = 'bookworm';
 /** What sfc needs at run time, and what clients, servers and functions of tests and whoever looks at them need. */
 const PACKAGES = [
-  ['bpftool', 'conntrack', 'curl', 'ethtool', 'iperf3', 'iproute2', 'iptables', 'iputils-ping', 'libbpf1', 'libnftables1'],
-  ['libstdc++6', 'netcat-openbsd', 'nftables', 'procps', 'python3-minimal', 'socat', 'tcpdump'],
+  ['bpftool', 'conntrack', 'curl', 'ethtool', 'haproxy', 'iperf3', 'iproute2', 'iptables', 'iputils-ping', 'libbpf1', 'libnftables1'],
+  ['libstdc++6', 'netcat-openbsd', 'nftables', 'openvpn', 'procps', 'python3', 'socat', 'tcpdump'],
 ].flat();
 const LEFT_OUT = ['/usr/share/man/*', '/usr/share/doc/*', '/usr/share/locale/*'];
 
-/** Name of the base image, for `FROM ${BASE}`: Debian with the packages above, and this machine's Node.js in /usr/local/bin. */
-export const BASE_IMAGE = 'localhost/sfc-base:1';
 /** Of clients, servers and functions in tests. It sleeps unless told otherwise. */
 export const TOOLS_IMAGE = 'docker.io/library/sfc-tools:1';
 
-const buildah = (args: readonly string[], timeout = 300_000) =>
-  run(['buildah', '--root', join(STORE, 'root'), '--runroot', join(STORE, 'run'), ...args], { timeout });
+/** Its own temporary files too: what a killed one leaves lies with the rest of the cache. */
+async function buildah(args: readonly string[], timeout = 300_000) {
+  const TMPDIR = join(STORE, 'tmp');
+  await mkdir(TMPDIR, { recursive: true });
+  return run(['buildah', '--root', join(STORE, 'root'), '--runroot', join(STORE, 'run'), ...args], { timeout, env: { TMPDIR } });
+}
 
 const key = (...parts: readonly string[]): string => createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 12);
 const BASE_KEY = key(SUITE, process.version, ...PACKAGES, ...LEFT_OUT);
+/** Name of the base image, for `FROM ${BASE}`: Debian with the packages above, and this machine's Node.js in /usr/local/bin. */
+export const BASE_IMAGE = `localhost/sfc-base:${BASE_KEY}`;
 
 /** Makes a file of the cache beside its place and renames it: a run that was killed leaves no half file under the name. */
 async function cached(file: string, make: (path: string) => Promise<unknown>): Promise<string> {
@@ -47,8 +51,7 @@ async function cached(file: string, make: (path: string) => Promise<unknown>): P
 
 /** Makes the base image, if it is not there. */
 export async function baseImage(say: Say = silent): Promise<string> {
-  const tagged = `localhost/sfc-base:${BASE_KEY}`;
-  const there = await buildah(['inspect', '--type=image', tagged]).then(
+  const there = await buildah(['inspect', '--type=image', BASE_IMAGE]).then(
     () => true,
     () => false,
   );
@@ -67,11 +70,11 @@ export async function baseImage(say: Say = silent): Promise<string> {
     );
     await fromText(
       'FROM scratch\nARG ROOTFS\nADD $ROOTFS /\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n',
-      tagged,
+      BASE_IMAGE,
       rootfs,
     );
+    await rm(rootfs);
   }
-  await buildah(['tag', tagged, BASE_IMAGE]);
   return BASE_IMAGE;
 }
 
@@ -122,7 +125,7 @@ export async function buildImage({
   return archive;
 }
 
-const push = (name: string, archive: string) => buildah(['push', '--quiet', name, `oci-archive:${archive}:${name}`]);
+const push = (name: string, archive: string) => buildah(['push', '--quiet', '--disable-compression', name, `oci-archive:${archive}:${name}`]);
 
 /** Builds from a Containerfile's text. A file that it adds is named by $ROOTFS. */
 async function fromText(text: string, name: string, rootfs?: string): Promise<void> {

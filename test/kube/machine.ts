@@ -13,8 +13,11 @@ import { type RunOptions, type RunResult, run } from '../../demo/testbed/index.j
 import { SfcError } from '../../errors/index.js';
 import { until } from './progress.js';
 
-/** What a sweep looks for in a command line, with the machine's directory after it. */
-export const MACHINE_SCRIPT = join(PROJECT, 'test/kube/machine.sh');
+/** A sweep finds it in command lines, with the machine's directory after it. */
+const MACHINE_SCRIPT = join(PROJECT, 'test/kube/machine.sh');
+
+/** Programs look for others that only root runs. */
+const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
 
 export interface MachineOptions {
   readonly name: string;
@@ -97,7 +100,7 @@ export async function startMachine({ name, namespace, directory, kind }: Machine
 function startProgram(argv: readonly string[], log: string, env: Readonly<Record<string, string>> = {}): Program {
   const [command = '', ...args] = argv;
   const output = openSync(log, 'a');
-  const child = spawn(command, args, { detached: true, stdio: ['ignore', output, output], env: { ...process.env, ...env } });
+  const child = spawn(command, args, { detached: true, stdio: ['ignore', output, output], env: { ...process.env, PATH, ...env } });
   closeSync(output);
   child.unref();
   const ended = endOf(child);

@@ -58,7 +58,6 @@ export const kubeletConfig = ({ authority, serving, cgroup }: KubeletOptions) =>
   failCgroupV1: false,
   failSwapOn: false,
   enforceNodeAllocatable: [],
-  localStorageCapacityIsolation: false,
   // No name service.
   resolvConf: '',
   // All nodes share one disk, and nobody would bring an image back.
@@ -105,7 +104,7 @@ export function cniConfig({ cni, podCidrs, masquerade, mtu }: PodNetwork) {
     cni === 'ptp'
       ? { type: 'ptp', ipMasq: masquerade, mtu, ipam }
       : // hairpinMode: a pod reaches itself by a Service.
-        { type: 'bridge', bridge: 'cni0', isDefaultGateway: true, hairpinMode: true, ipMasq: masquerade && cni === 'bridge', mtu, ipam };
+        { type: 'bridge', bridge: 'cni0', isGateway: true, hairpinMode: true, ipMasq: masquerade && cni === 'bridge', mtu, ipam };
   return { cniVersion: '0.4.0', name: 'pods', plugins: [plugin, { type: 'portmap', capabilities: { portMappings: true } }] };
 }
 

@@ -8,8 +8,8 @@ import { PROJECT } from '../../demo/project.js';
 import { SfcError } from '../../errors/index.js';
 import { until } from './progress.js';
 
-/** What a sweep looks for in a command line, with the cluster's directory in a later argument. */
-export const RELAY_PROGRAM = join(PROJECT, 'dist/test/kube/relay.js');
+/** A sweep finds it in command lines, with the cluster's directory in a later argument. */
+const RELAY_PROGRAM = join(PROJECT, 'dist/test/kube/relay.js');
 
 export interface Relay {
   /** Where the host reaches the server: `https://127.0.0.1:<port>`. */

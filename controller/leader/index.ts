@@ -1,0 +1,2 @@
+export { Elector, type ElectorOptions } from './elector.js';
+export type { LeaseTimes } from './lease.js';

@@ -1,0 +1,1 @@
+export { type QueueOptions, WorkQueue } from './queue.js';
