@@ -88,6 +88,7 @@ export class Controller {
       clock,
       serviceGraceMs: options.serviceGraceMs,
       whole: NOTHING_FOUND,
+      nodes: { reports: [], agents: new Set() },
       withoutId: new Map(),
       refusals: new Map(),
       awaitingId: new Set(),
@@ -123,6 +124,7 @@ export class Controller {
   /** Waits for the first lists, then looks at everything and goes on with what changes. */
   async run(): Promise<void> {
     await this.#context.cluster.whenSynced();
+    this.#context.nodes = this.#context.cluster.nodes();
     // What stands in a ring or has a rival shall not be told otherwise first.
     this.#context.whole = lookAtWhole(this.#context.cluster, (uid) => this.#context.ids.idOf(uid));
     this.#running = true;
@@ -177,7 +179,8 @@ export class Controller {
     }
     if (key === 'progress') {
       this.#timed('progress', () => {
-        for (const one of concernedByProgress(cluster)) this.#queue.add(one);
+        context.nodes = cluster.nodes();
+        for (const one of concernedByProgress(context)) this.#queue.add(one);
       });
       return undefined;
     }

@@ -94,7 +94,7 @@ export async function reconcileChain(name: string, context: Context): Promise<nu
   const ref = { name, uid };
   const wanted = chain === undefined ? undefined : wantedServices(chain, (namespace) => cluster.podsIn(namespace));
   const outcome = await settleServices(context, ref, wanted?.values() ?? []);
-  const reached = progress(cluster, 'ServiceFunctionChain', object.metadata);
+  const reached = progress(context, 'ServiceFunctionChain', object.metadata);
   const status = chainStatus({
     generation,
     status: object.status,

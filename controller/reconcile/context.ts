@@ -4,7 +4,7 @@ import type { Api } from '../api.js';
 import type { Cluster } from '../cluster/index.js';
 import type { EventRecorder } from '../events.js';
 import type { IdKeeper, Refusal } from '../ids/index.js';
-import { type Progress, progressOf, type Standing, type SteeringKind, standing } from '../nodes/index.js';
+import { type Nodes, type Progress, progressOf, type Standing, type SteeringKind, standing } from '../nodes/index.js';
 import type { Rival } from '../status/index.js';
 
 /** The part of a logger (pino's shape) that the controller needs. */
@@ -37,6 +37,11 @@ export interface Context {
   readonly serviceGraceMs: number;
   /** Found out anew from time to time. */
   whole: Whole;
+  /**
+   * What the nodes reported, as of the last look at all of them. Not as of this moment: a status that counts nodes would be written
+   * with every report, since each write is itself a cause to look.
+   */
+  nodes: Nodes;
   /** Why chains have no id, by UID; the empty key: why none gets one. */
   withoutId: ReadonlyMap<string, string>;
   refusals: ReadonlyMap<string, Refusal>;
@@ -49,14 +54,14 @@ export function timeOf(wall: Date): string {
   return wall.toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
 
-export function standingOf(cluster: Cluster, kind: SteeringKind): Standing {
-  return standing(kind, cluster.history[kind], cluster.nodes());
+export function standingOf({ cluster, nodes }: Pick<Context, 'cluster' | 'nodes'>, kind: SteeringKind): Standing {
+  return standing(kind, cluster.history[kind], nodes);
 }
 
 export function progress(
-  cluster: Cluster,
+  context: Context,
   kind: SteeringKind,
   { uid = '', generation = 0, name }: { readonly uid?: string; readonly generation?: number; readonly name: string },
 ): Progress {
-  return progressOf(standingOf(cluster, kind), uid, generation, name);
+  return progressOf(standingOf(context, kind), uid, generation, name);
 }

@@ -4,11 +4,12 @@ import { same } from '../canonical.js';
 import type { Cluster, Key } from '../cluster/index.js';
 import { progressOf } from '../nodes/index.js';
 import { programmed } from '../status/index.js';
-import { standingOf } from './context.js';
+import { type Context, standingOf } from './context.js';
 
-export function concernedByProgress(cluster: Cluster): Key[] {
-  const chains = standingOf(cluster, 'ServiceFunctionChain');
-  const selectors = standingOf(cluster, 'TrafficSelector');
+export function concernedByProgress(context: Pick<Context, 'cluster' | 'nodes'>): Key[] {
+  const { cluster } = context;
+  const chains = standingOf(context, 'ServiceFunctionChain');
+  const selectors = standingOf(context, 'TrafficSelector');
   const keys: Key[] = [];
   const look = (key: Key, object: ReturnType<Cluster['chain'] | Cluster['selector']>, where: typeof chains) => {
     if (object === undefined) return;

@@ -36,7 +36,7 @@ export async function reconcileSelector(name: string, context: Context): Promise
     faults,
     chain,
     rivals: rivalsOf(name, chain, context),
-    progress: progress(cluster, 'TrafficSelector', object.metadata),
+    progress: progress(context, 'TrafficSelector', object.metadata),
     now: timeOf(clock.wall()),
   });
   await writeStatus(context, {
