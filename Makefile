@@ -1,7 +1,7 @@
 # Every task of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build generate check format test test-long conformance bench bench-save demo demo-clean demo-kube setup-kube test-kube cluster cluster-down image image-root clean
+.PHONY: help setup build compile generate check format test test-long conformance bench bench-save demo demo-clean demo-kube setup-kube test-kube cluster cluster-down image image-root clean
 
 # Tests compile changed copies of the program: they set BPF_DIRECTORY and BPF_OBJECT.
 BPF_DIRECTORY := datapath/kernel/bpf
@@ -32,7 +32,10 @@ $(STAMP): package.json package-lock.json
 	@touch $@
 
 build: setup ## compile the TypeScript and the BPF program to dist/
-	@$(MAKE) -s $(BPF_OBJECT) $(FLOOR_OBJECT)
+	@$(MAKE) -s $(FLOOR_OBJECT) compile
+
+# What the programs are made of; what it needs is there.
+compile: $(BPF_OBJECT)
 	@npx tsc -p tsconfig.build.json
 	@npx rolldown dist/cni/main.js --format cjs --platform node --log-level warn --file $(CNI_BUNDLE) >/dev/null
 

@@ -61,8 +61,10 @@ async function main(): Promise<number> {
     cluster = await startCluster({ name: values.name, directory: values.directory, cni, images: archives, say: told });
     walkthrough = new KubeWalkthrough(cluster, told);
     const holds = await demonstrate(walkthrough, installer, requests);
-    if (values.keep) say(await keptHelp(cluster));
-    else await takeAway();
+    if (values.keep) {
+      walkthrough.release();
+      say(await keptHelp(cluster));
+    } else await takeAway();
     return holds ? 0 : 1;
   } catch (error) {
     if (interrupted !== undefined) return 1;

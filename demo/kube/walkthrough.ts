@@ -89,7 +89,12 @@ export class KubeWalkthrough {
     const [vpn] = await runningPods(this.cluster.kubectl, 'vpn');
     if (vpn === undefined) throw new RangeError('there is no vpn pod');
     this.#clients = await phase(this.#say, 'clients have their tunnel to the vpn pod', () =>
-      startVpnClients(this.place, vpn.name, vpn.addresses[0] ?? '', this.#key),
+      startVpnClients(this.place, {
+        pod: vpn.name,
+        address: vpn.addresses[0] ?? '',
+        node: this.cluster.node(vpn.node).addresses[0] ?? '',
+        key: this.#key,
+      }),
     );
   }
 
@@ -101,6 +106,11 @@ export class KubeWalkthrough {
   /** Requests over TCP and UDP with a capture at every pod that runs now, judged. Throws `COMMAND_FAILED`, `CAPTURE_INVALID`. */
   async observe(options: RecordOptions, cast: Cast = WALKTHROUGH_CAST): Promise<Observation> {
     return observeTraffic(await this.bed(cast), options);
+  }
+
+  /** This process may end, and all of it stays. */
+  release(): void {
+    this.#clients?.release();
   }
 
   /** Takes away what is outside the cluster: the clients, and names of pods' namespaces. */

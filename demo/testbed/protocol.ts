@@ -104,6 +104,8 @@ export interface SteadyOrder {
   readonly sources: readonly string[];
   /** Milliseconds between two datagrams. */
   readonly intervalMs: number;
+  /** Each datagram from a socket of its own, as a flow of its own; else each source keeps one. */
+  readonly eachAlone: boolean;
   /** A TCP connection after so many datagrams. */
   readonly datagramsPerConnection: number;
   /** Milliseconds that the last answers are waited for. */

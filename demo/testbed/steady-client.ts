@@ -1,8 +1,8 @@
 /**
  * A program of its own, run inside a client's namespace: sends without a pause until SIGTERM, then waits for
- * what is still on its way. Each source address keeps one UDP flow with a datagram every interval, and makes a
- * TCP connection of its own for each request. Nothing is sent twice by this program. Argument: a `SteadyOrder`
- * as JSON. Standard output: `{"sending":true}`, and at the end a `Steady` as JSON.
+ * what is still on its way. Each source address keeps one UDP flow with a datagram every interval, or makes one
+ * for each, and makes a TCP connection of its own for each request. Nothing is sent twice by this program. Argument:
+ * a `SteadyOrder` as JSON. Standard output: `{"sending":true}`, and at the end a `Steady` as JSON.
  */
 
 import { createSocket } from 'node:dgram';
@@ -68,17 +68,26 @@ class Count {
 
 const counts = { udp: new Count('udp'), tcp: new Count('tcp') };
 
-const sockets = await Promise.all(
-  sources.map(
-    (source) =>
-      new Promise<ReturnType<typeof createSocket>>((resolve) => {
-        const socket = createSocket(order.server.includes(':') ? 'udp6' : 'udp4');
-        socket.on('message', (message) => counts.udp.answered(message.toString('latin1')));
-        socket.on('error', (error) => counts.udp.failed(error.message));
-        socket.bind(0, source, () => resolve(socket));
-      }),
-  ),
-);
+function openSocket(source: string | undefined, alone: boolean): Promise<ReturnType<typeof createSocket>> {
+  return new Promise((resolve) => {
+    const socket = createSocket(order.server.includes(':') ? 'udp6' : 'udp4');
+    socket.on('message', (message) => {
+      if (counts.udp.answered(message.toString('latin1')) && alone) socket.close();
+    });
+    socket.on('error', (error) => counts.udp.failed(error.message));
+    socket.bind(0, source, () => resolve(socket));
+  });
+}
+
+const sockets = order.eachAlone ? [] : await Promise.all(sources.map((source) => openSocket(source, false)));
+
+async function datagram(at: number): Promise<void> {
+  const id = counts.udp.begin();
+  const socket = sockets[at] ?? (await openSocket(sources[at], true));
+  socket.send(requestLine(id, 0), order.port, order.server, (error) => {
+    if (error !== null) counts.udp.failed(error.message);
+  });
+}
 
 function request(source: string | undefined): void {
   const id = counts.tcp.begin();
@@ -96,9 +105,7 @@ function request(source: string | undefined): void {
 let turn = 0;
 const timer = setInterval(() => {
   const at = turn++ % sources.length;
-  sockets[at]?.send(requestLine(counts.udp.begin(), 0), order.port, order.server, (error) => {
-    if (error !== null) counts.udp.failed(error.message);
-  });
+  void datagram(at);
   if (turn % order.datagramsPerConnection === 0) request(sources[at]);
 }, order.intervalMs);
 process.stdout.write('{"sending":true}\n');

@@ -71,7 +71,15 @@ export async function startSteady(
   namespace: string,
   order: Partial<SteadyOrder> & Pick<SteadyOrder, 'server' | 'port'>,
 ): Promise<SteadyTraffic> {
-  const whole: SteadyOrder = { name: 'steady', sources: [], intervalMs: 5, datagramsPerConnection: 10, patienceMs: 10_000, ...order };
+  const whole: SteadyOrder = {
+    name: 'steady',
+    sources: [],
+    intervalMs: 5,
+    eachAlone: false,
+    datagramsPerConnection: 10,
+    patienceMs: 10_000,
+    ...order,
+  };
   const sender = startInNamespace(namespace, [process.execPath, script('steady-client'), JSON.stringify(whole)], { stdout: 'pipe' });
   let said = '';
   await new Promise<void>((resolve, reject) => {

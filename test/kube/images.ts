@@ -125,7 +125,8 @@ export async function buildImage({
   return archive;
 }
 
-const push = (name: string, archive: string) => buildah(['push', '--quiet', '--disable-compression', name, `oci-archive:${archive}:${name}`]);
+const push = (name: string, archive: string) =>
+  buildah(['push', '--quiet', '--disable-compression', name, `oci-archive:${archive}:${name}`]);
 
 /** Builds from a Containerfile's text. A file that it adds is named by $ROOTFS. */
 async function fromText(text: string, name: string, rootfs?: string): Promise<void> {

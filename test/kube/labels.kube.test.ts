@@ -60,7 +60,9 @@ describe('labels that change under traffic', () => {
     if (till === undefined) throw new Error('no pod');
     const own = till.addresses[0] ?? '';
     const echo = await startEchoServer(bed);
-    const sender = await startSteady(await namespaces.nameOf(till), { server: bed.server.address, port: bed.server.port });
+    // Of what is open when a pod becomes selected the datapath cannot know who began it: each request is a flow of its own.
+    const to = { server: bed.server.address, port: bed.server.port, eachAlone: true };
+    const sender = await startSteady(await namespaces.nameOf(till), to);
     const proxies = bed.pods.filter(({ role }) => role === 'proxy').map(({ address }) => address);
     const now = (peers: readonly string[], what: string) => {
       const from = echo.seen.length;

@@ -65,7 +65,15 @@ export async function sweep(name: string, directory: string): Promise<Swept> {
     { withinMs: 20_000, everyMs: 20 },
   );
   const namespaces = (await readdir('/run/netns').catch(() => [])).filter((one) => one.startsWith(`${name}-`));
-  for (const namespace of namespaces) await run(['ip', 'netns', 'delete', namespace]);
+  for (const namespace of namespaces) {
+    // What is in none of the machines: clients outside.
+    for (const pid of (await run(['ip', 'netns', 'pids', namespace])).stdout.trim().split('\n'))
+      if (pid !== '') {
+        processes.add(Number(pid));
+        signalTo(Number(pid), 'SIGKILL');
+      }
+    await run(['ip', 'netns', 'delete', namespace]);
+  }
   const cgroups = await cgroupsNamed(`${name}-`);
   for (const cgroup of cgroups) await removeCgroup(cgroup);
   const mounts = await mountsBelow(directory);

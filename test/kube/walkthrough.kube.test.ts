@@ -102,7 +102,7 @@ describe('the walkthrough', () => {
       { timeout: 90_000 },
     );
     await walkthrough.observe({ requests: 20 });
-    expect(await captured).toMatch(/Geneve/);
+    expect(await captured).toMatch(/ > [\d.]+\.7081: UDP, length \d+/);
   }, 180_000);
 
   it('says of chains and selectors that they are accepted, programmed on all nodes and in no conflict', async () => {
