@@ -58,9 +58,9 @@ function bench(benchmark: Benchmark): string | Promise<string> {
   if (benchmark === 'starts')
     return startsReport(quick ? { count: 6, parallel: 2 } : { count: 1000, parallel: 4 }, progress('starts: pod'));
   if (benchmark === 'watch') {
-    const full = { agents: 1000, selectors: 1000, chains: 10, processes: 4, changes: 5, restMs: 60_000 };
+    const full = { agents: 1000, nodes: 1000, selectors: 1000, chains: 10, processes: 4, changes: 5, restMs: 60_000 };
     const tell = (title: string, done: number, of: number) => progress(title)(done, of);
-    return watchReport(quick ? { agents: 10, selectors: 20, chains: 2, processes: 2, changes: 1, restMs: 1000 } : full, tell);
+    return watchReport(quick ? { agents: 10, nodes: 10, selectors: 20, chains: 2, processes: 2, changes: 1, restMs: 1000 } : full, tell);
   }
   return memoryReport(quick ? 0 : 10_000);
 }

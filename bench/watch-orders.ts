@@ -15,6 +15,11 @@ export interface Figures {
   readonly received: number;
   readonly connections: number;
   readonly reports: number;
+  /** Opened, and read as a whole. */
+  readonly watches: number;
+  readonly lists: number;
+  /** Agents that cannot reach the API server now. */
+  readonly troubled: number;
   /** Bytes, of the whole process. */
   readonly resident: number;
   readonly heap: number;

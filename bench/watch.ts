@@ -31,6 +31,8 @@ import { type AgentsOrder, type Answered, type Asked, type Figures, nodeName } f
 
 export interface WatchOptions {
   readonly agents: number;
+  /** At least as many. */
+  readonly nodes: number;
   readonly selectors: number;
   readonly chains: number;
   readonly processes: number;
@@ -56,10 +58,10 @@ async function each<T>(items: readonly T[], work: (item: T) => Promise<unknown>)
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index);
 const podRange = (node: number) => `10.${128 + (node >> 8)}.${node & 255}`;
 
-async function furnish(client: KubernetesClient, { agents, selectors, chains }: WatchOptions): Promise<void> {
+async function furnish(client: KubernetesClient, { nodes, selectors, chains }: WatchOptions): Promise<void> {
   const cast = castOf(client);
   for (const name of ['clients', 'firewall']) await cast.namespace(name);
-  await each(numbers(agents), async (node) => {
+  await each(numbers(nodes), async (node) => {
     await cast.node(nodeName(node), [`${podRange(node)}.0/24`], {}, `192.168.${node >> 8}.${node & 255}`);
     await cast.pod('clients', `client-${node}`, nodeName(node), [`${podRange(node)}.10`], { labels: { app: `group-${node % GROUPS}` } });
   });
@@ -242,16 +244,23 @@ async function measure(
   const between = (one: { figures: Figures; load: { cpu: number } }, other: { figures: Figures; load: { cpu: number } }) => ({
     requests: other.figures.requests - one.figures.requests,
     received: other.figures.received - one.figures.received,
+    watches: other.figures.watches - one.figures.watches,
+    lists: other.figures.lists - one.figures.lists,
+    connections: other.figures.connections - one.figures.connections,
     cpu: other.load.cpu - one.load.cpu,
     agentCpu: other.figures.cpu - one.figures.cpu,
   });
-  const start = between({ figures: { ...started.figures, requests: 0, received: 0, cpu: 0 }, load: idle }, started);
+  const start = between(
+    { figures: { ...started.figures, requests: 0, received: 0, watches: 0, lists: 0, connections: 0, cpu: 0 }, load: idle },
+    started,
+  );
   const rest = between(started, rested);
   const work = between(rested, changed);
   const ms = (values: readonly number[]) => `${seconds(median(values) / 1000)} s`;
   const { figures } = changed;
+  const anew = between(rested, changed);
   return [
-    `${agents} agents with in-memory maps, ${options.selectors} selectors, ${options.chains} chains: load of a real API server`,
+    `${agents} agents with in-memory maps, ${options.nodes} nodes, ${options.selectors} selectors, ${options.chains} chains: load of a real API server`,
     line('entries on a node', `${median(figures.entries)} selected, one pod`),
     line(
       'all agents started',
@@ -264,7 +273,7 @@ async function measure(
     ),
     line(
       `at rest for ${restMs / 1000} s`,
-      `${rest.requests} requests, ${mebibytes(rest.received)} MiB; API server ${seconds(rest.cpu)} s of processor`,
+      `${rest.requests} requests, ${mebibytes(rest.received)} MiB; API server ${seconds(rest.cpu)} s of processor, agents ${seconds((rest.agentCpu / agents / restMs) * 1e6)} ms each a second; ${rest.watches} watches, ${rest.lists} lists and ${rest.connections} connections anew`,
     ),
     line(
       `${changes} changes of a selector`,
@@ -274,6 +283,10 @@ async function measure(
     line('programmed on all', `after ${ms(toLast)}`),
     line('and known to be', `after ${ms(toKnown)} (all ${agents} reports)`),
     line('a round of one agent', `${median(figures.rounds).toFixed(1)} ms, the longest ${Math.max(...figures.rounds).toFixed(1)} ms`),
+    line(
+      'meanwhile',
+      `${anew.watches} watches, ${anew.lists} lists and ${anew.connections} connections anew; ${figures.troubled} agents without the API server`,
+    ),
     line('memory', `${perAgent(figures.heap)} of heap and maps; ${mebibytes(figures.resident)} MiB resident in ${processes} processes`),
   ].join('\n');
 }
@@ -288,6 +301,9 @@ async function figuresOf(children: readonly Child[]): Promise<Figures> {
     received: sum(({ received }) => received),
     connections: sum(({ connections }) => connections),
     reports: sum(({ reports }) => reports),
+    watches: sum(({ watches }) => watches),
+    lists: sum(({ lists }) => lists),
+    troubled: sum(({ troubled }) => troubled),
     resident: sum(({ resident }) => resident),
     heap: sum(({ heap }) => heap),
     cpu: sum(({ cpu }) => cpu),

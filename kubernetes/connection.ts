@@ -7,11 +7,12 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { SfcError } from '../errors/index.js';
 import type { ClusterConfig } from './config.js';
+import { after } from './deadline.js';
 
 const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_STATUS, NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants;
 
-/** Milliseconds, all of them; pings as client-go's http2 transport has them. */
-const CONNECT_MS = 10_000;
+/** Milliseconds, all of them; pings as client-go's http2 transport has them. A connection takes several turns of both ends. */
+const CONNECT_MS = 30_000;
 const PING_EVERY_MS = 30_000;
 const PONG_WITHIN_MS = 15_000;
 const ANSWER_WITHIN_MS = 30_000;
@@ -99,15 +100,15 @@ export class Connection {
 
   #head(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders> {
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(this.#unreachable(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)), ANSWER_WITHIN_MS);
+      const answered = after(ANSWER_WITHIN_MS, () => reject(this.#unreachable(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)));
       stream.once('response', resolve);
       // Stays for the stream's life: an error that comes while nobody reads must not end the process.
       stream.on('error', (cause) => reject(this.#unreachable(cause.message, cause)));
       stream.once('close', () => {
-        clearTimeout(late);
+        answered();
         reject(this.#unreachable('the connection was closed'));
       });
-      stream.once('response', () => clearTimeout(late));
+      stream.once('response', answered);
     });
   }
 
@@ -146,12 +147,12 @@ export class Connection {
       if (this.#session === session) this.#session = undefined;
     };
     await new Promise<void>((resolve, reject) => {
-      const late = setTimeout(() => session.destroy(new Error(`no connection within ${CONNECT_MS / 1000} s`)), CONNECT_MS);
+      const done = after(CONNECT_MS, () => session.destroy(new Error(`no connection within ${CONNECT_MS / 1000} s`)));
       session.once('connect', () => resolve());
       session.on('error', (cause) => reject(this.#unreachable(cause.message, cause)));
       session.once('close', () => reject(this.#unreachable('the connection was closed')));
-      session.once('connect', () => clearTimeout(late));
-      session.once('close', () => clearTimeout(late));
+      session.once('connect', done);
+      session.once('close', done);
     });
     if (this.#closed) session.destroy();
     session.setLocalWindowSize(WINDOW * 4);
@@ -173,10 +174,9 @@ export class Connection {
 /** Ends a connection whose other end does not answer any more; all its streams end with it. */
 function keepAlive(session: ClientHttp2Session): void {
   const every = setInterval(() => {
-    const late = setTimeout(() => session.destroy(new Error(`no answer to a ping within ${PONG_WITHIN_MS / 1000} s`)), PONG_WITHIN_MS);
-    late.unref();
-    const sent = !session.destroyed && session.ping(() => clearTimeout(late));
-    if (!sent) clearTimeout(late);
+    const answered = after(PONG_WITHIN_MS, () => session.destroy(new Error(`no answer to a ping within ${PONG_WITHIN_MS / 1000} s`)));
+    const sent = !session.destroyed && session.ping(answered);
+    if (!sent) answered();
   }, PING_EVERY_MS);
   every.unref();
   session.once('close', () => clearInterval(every));
