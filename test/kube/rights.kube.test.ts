@@ -1,8 +1,11 @@
 /** The least rights that work: without any one of them something does not, and says which it is. */
 
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentOf, rolledOut, SYSTEM } from '../../demo/kube/installed.js';
+import { parse } from 'yaml';
+import { agentOf, SYSTEM } from '../../demo/kube/installed.js';
 import type { KubeWalkthrough } from '../../demo/kube/walkthrough.js';
+import { run } from '../../demo/testbed/index.js';
 import { SfcError } from '../../errors/index.js';
 import { until } from './index.js';
 import { steered } from './shared.js';
@@ -10,64 +13,147 @@ import { steered } from './shared.js';
 interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
 }
 
-let walkthrough: KubeWalkthrough;
-let whole: { rules: readonly Rule[] };
+interface Role {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly rules: readonly Rule[];
+}
 
-const roleOf = async (name: string) =>
-  JSON.parse(await walkthrough.cluster.kubectl(['get', 'clusterrole', name, '-o', 'json'])) as { rules: readonly Rule[] };
+let walkthrough: KubeWalkthrough;
+let kubectl: KubeWalkthrough['cluster']['kubectl'];
+const whole: Role[] = [];
+
+const get = async ({ kind, metadata: { name, namespace = 'default' } }: Pick<Role, 'kind' | 'metadata'>) =>
+  JSON.parse(await kubectl(['-n', namespace, 'get', kind, name, '-o', 'json'])) as Role;
+const put = (role: Role) => kubectl(['replace', '-f', '-'], { stdin: JSON.stringify(role) });
 
 beforeAll(async () => {
   walkthrough = await steered();
-  whole = await roleOf('sfc:sfcd');
+  kubectl = walkthrough.cluster.kubectl;
+  for (const [kind, name, namespace] of [
+    ['ClusterRole', 'sfc:sfcd'],
+    ['ClusterRole', 'sfc:sfc-controller'],
+    ['Role', 'sfc-controller', SYSTEM],
+  ] as const)
+    whole.push(await get({ kind, metadata: { name, ...(namespace === undefined ? {} : { namespace }) } }));
 }, 1_800_000);
 
-const put = (role: object) => walkthrough.cluster.kubectl(['replace', '-f', '-'], { stdin: JSON.stringify(role) });
-
 afterAll(async () => {
-  if (whole === undefined) return;
-  const now = await roleOf('sfc:sfcd');
-  await put({ ...now, rules: whole.rules });
-  await walkthrough.settled();
+  for (const role of whole) await put({ ...(await get(role)), rules: role.rules });
+  await kubectl?.(['delete', 'servicefunctionchain,trafficselector', '-l', 'test=rights']);
+  await walkthrough?.settled();
 }, 300_000);
 
 /** Every right on its own: a verb on a resource. */
-function rightsOf(rules: readonly Rule[]): readonly { readonly group: string; readonly resource: string; readonly verb: string }[] {
-  return rules.flatMap(({ apiGroups, resources, verbs }) =>
-    apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb })))),
+const rightsOf = ({ rules }: Role): readonly Rule[] =>
+  rules.flatMap((rule) =>
+    rule.apiGroups.flatMap((group) =>
+      rule.resources.flatMap((resource) =>
+        rule.verbs.map((verb) => ({ ...rule, apiGroups: [group], resources: [resource], verbs: [verb] })),
+      ),
+    ),
   );
+
+/**
+ * Takes each right away and gives it back. Returns those whose lack nobody complained of, by name, when all that they
+ * are for was done: `provoke` does, `logs` is what was said since.
+ */
+async function unneeded(role: Role, provoke: () => Promise<unknown>, logs: () => Promise<string>): Promise<readonly string[]> {
+  const silent: string[] = [];
+  const rights = rightsOf(role);
+  for (const [index, { resources, verbs }] of rights.entries()) {
+    const [resource = '', verb = ''] = [resources[0], verbs[0]];
+    await put({ ...(await get(role)), rules: rights.filter((_, other) => other !== index) });
+    await provoke();
+    const complains = async () => {
+      const lines = (await logs().catch(() => '')).split('\n');
+      return lines.some((line) => /forbidden|may not/i.test(line) && line.includes(resource) && line.includes(verb)) ? true : undefined;
+    };
+    await until(complains, () => new SfcError('COMMAND_FAILED', ''), { withinMs: 30_000, everyMs: 500 }).catch(() =>
+      silent.push(`${verb} ${resource}`),
+    );
+  }
+  await put({ ...(await get(role)), rules: role.rules });
+  return silent;
 }
 
 describe("the agent's rights", () => {
   it('are each needed: without it an agent that starts says so by name', async () => {
-    const { kubectl } = walkthrough.cluster;
-    for (const { group, resource, verb } of rightsOf(whole.rules)) {
-      const rules = rightsOf(whole.rules)
-        .filter((right) => right.group !== group || right.resource !== resource || right.verb !== verb)
-        .map((right) => ({ apiGroups: [right.group], resources: [right.resource], verbs: [right.verb] }));
-      await put({ ...(await roleOf('sfc:sfcd')), rules });
+    const provoke = async () => {
       // Whoever has to create its report does so only where there is none.
       await kubectl(['delete', 'steeringnode', 'n1', '--ignore-not-found']);
       await kubectl(['-n', SYSTEM, 'delete', 'pod', await agentOf(walkthrough.cluster, 'n1'), '--wait']);
-      const log = async () => {
-        const name = await agentOf(walkthrough.cluster, 'n1').catch(() => undefined);
-        const text = name === undefined ? '' : await kubectl(['-n', SYSTEM, 'logs', name]).catch(() => '');
-        return text.includes(resource) && text.includes(verb) && /forbidden/i.test(text) ? text : undefined;
-      };
-      await until(log, () => new SfcError('COMMAND_FAILED', `without ${verb} ${resource} the agent says nothing`), { withinMs: 60_000 });
-    }
-    await put({ ...(await roleOf('sfc:sfcd')), rules: whole.rules });
-    await rolledOut(walkthrough.cluster);
+    };
+    const logs = async () => kubectl(['-n', SYSTEM, 'logs', await agentOf(walkthrough.cluster, 'n1')]);
+    const [role] = whole;
+    expect(role === undefined ? ['no role'] : await unneeded(role, provoke, logs)).toEqual([]);
   }, 900_000);
 
   it('end at its own node: it may not write what another node’s agent tells', async () => {
     const { plane } = walkthrough.cluster;
-    const { outside } = await plane.serviceAccount(SYSTEM, 'sfcd', { kind: 'Pod', name: await agentOf(walkthrough.cluster, 'n1') });
-    const patch = ['patch', 'steeringnode', '--subresource=status', '--type=merge', '-p', '{"status":{"endpoints":7}}'];
-    const as = (node: string) => plane.kubectl([`--kubeconfig=${outside}`, ...patch, node]);
-    await expect(as('n2')).rejects.toThrow(/own node only/);
-    await expect(as('n1')).resolves.toContain('patched');
+    const { outside, token } = await plane.serviceAccount(SYSTEM, 'sfcd', { kind: 'Pod', name: await agentOf(walkthrough.cluster, 'n1') });
+    const { clusters } = parse(await readFile(outside, 'utf8')) as {
+      readonly clusters: readonly { readonly cluster: { readonly server: string } }[];
+    };
+    // Not by kubectl, which asks for what it is about to patch.
+    const headers = ['-H', `Authorization: Bearer ${token}`, '-H', 'Content-Type: application/merge-patch+json'];
+    const writes = async (node: string) => {
+      const url = `${clusters[0]?.cluster.server}/apis/networking.gke.io/v1/steeringnodes/${node}/status`;
+      const argv = ['curl', '-sk', '-X', 'PATCH', ...headers, url, '-d', '{"status":{"endpoints":7}}'];
+      return JSON.parse((await run(argv)).stdout) as { readonly code?: number; readonly message?: string; readonly kind: string };
+    };
+    expect(await writes('n2')).toMatchObject({ code: 403, message: expect.stringContaining('own node only') });
+    expect(await writes('n1')).toMatchObject({ kind: 'SteeringNode' });
   }, 120_000);
+});
+
+describe("the controller's rights", () => {
+  const CONTROLLERS = 'app.kubernetes.io/name=sfc-controller';
+  let round = 0;
+
+  /** Everything that a controller does: it starts, leads, gives a new chain its id and Services, repairs one, removes another. */
+  async function provoke(): Promise<void> {
+    const name = `rights-${++round}`;
+    const old = `rights-${round - 1}`;
+    const labels = { test: 'rights' };
+    const chain = {
+      apiVersion: 'networking.gke.io/v1',
+      kind: 'ServiceFunctionChain',
+      metadata: { name, labels },
+      spec: { serviceFunctions: [{ name: 'firewall', namespace: 'firewall', podSelector: { matchLabels: { app: 'firewall' } } }] },
+    };
+    const selector = {
+      apiVersion: 'networking.gke.io/v1',
+      kind: 'TrafficSelector',
+      metadata: { name, labels },
+      spec: {
+        serviceFunctionChain: name,
+        subject: { pods: { namespaceSelector: { matchLabels: { nobody: 'has-it' } }, podSelector: {} } },
+        egress: { to: { ipBlock: { cidr: '192.0.2.0/24' } }, ports: [{ allPorts: { protocol: 'TCP' } }] },
+      },
+    };
+    await kubectl(['-n', SYSTEM, 'delete', 'lease', 'sfc-controller', '--ignore-not-found']);
+    await kubectl(['-n', SYSTEM, 'delete', 'pod', '-l', CONTROLLERS, '--force', '--grace-period=0']);
+    const [service = ''] = (await kubectl(['-n', 'proxy', 'get', 'svc', '-o', 'name'])).trim().split('\n');
+    if (service !== '')
+      await kubectl(['-n', 'proxy', 'patch', service, '-p', '{"spec":{"sessionAffinity":"None","sessionAffinityConfig":null}}']);
+    await kubectl(['-n', SYSTEM, 'delete', 'configmap', 'sfc-path-ids', '--ignore-not-found']);
+    await kubectl(['apply', '-f', '-'], { stdin: `${JSON.stringify(chain)}\n${JSON.stringify(selector)}` });
+    await kubectl(['delete', 'servicefunctionchain,trafficselector', old, '--ignore-not-found', '--wait=false']);
+  }
+
+  const logs = () => kubectl(['-n', SYSTEM, 'logs', '-l', CONTROLLERS, '--tail=-1']);
+
+  it.each([1, 2])(
+    'are each needed: without it a controller that works says so by name (role %d)',
+    async (index) => {
+      const role = whole[index];
+      expect(role === undefined ? ['no role'] : await unneeded(role, provoke, logs)).toEqual([]);
+    },
+    1_200_000,
+  );
 });
