@@ -143,7 +143,30 @@ describe("the controller's rights", () => {
       await kubectl(['-n', 'proxy', 'patch', service, '-p', '{"spec":{"sessionAffinity":"None","sessionAffinityConfig":null}}']);
     await kubectl(['-n', SYSTEM, 'delete', 'configmap', 'sfc-path-ids', '--ignore-not-found']);
     await kubectl(['apply', '-f', '-'], { stdin: `${JSON.stringify(chain)}\n${JSON.stringify(selector)}` });
-    await kubectl(['delete', 'servicefunctionchain,trafficselector', old, '--ignore-not-found', '--wait=false']);
+    // A function that is another now leaves its Service over; one that has lost its label is found by name alone.
+    const renamed = { spec: { serviceFunctions: [{ ...chain.spec.serviceFunctions[0], name: `renamed-${round}` }] } };
+    if (round > 1) {
+      await unlabel(old);
+      await kubectl(['patch', 'servicefunctionchain', `${old}-more`, '--type=merge', '-p', JSON.stringify(renamed)]);
+    }
+    // The record is made with the first id, and changed with the next.
+    await hasId(name);
+    await kubectl(['apply', '-f', '-'], { stdin: JSON.stringify({ ...chain, metadata: { name: `${name}-more`, labels } }) });
+    const older = [`rights-${round - 2}`, `rights-${round - 2}-more`];
+    await kubectl(['delete', 'servicefunctionchain,trafficselector', ...older, '--ignore-not-found', '--wait=false']);
+  }
+
+  /** Waits a while for a chain's id: without the right in question it may not come. */
+  async function hasId(name: string): Promise<void> {
+    const ask = async () => (await kubectl(['get', 'servicefunctionchain', name, '-o', 'jsonpath={.status.servicePathId}'])) || undefined;
+    await until(ask, () => new SfcError('COMMAND_FAILED', ''), { withinMs: 10_000, everyMs: 250 }).catch(() => undefined);
+  }
+
+  async function unlabel(chain: string): Promise<void> {
+    const uid = await kubectl(['get', 'servicefunctionchain', chain, '-o', 'jsonpath={.metadata.uid}']);
+    const services = (await kubectl(['-n', 'firewall', 'get', 'svc', '-o', 'name'])).split('\n');
+    for (const service of services.filter((one) => one.endsWith(uid.slice(-8))))
+      await kubectl(['-n', 'firewall', 'label', service, 'networking.gke.io/managed-by-']);
   }
 
   const logs = () => kubectl(['-n', SYSTEM, 'logs', '-l', CONTROLLERS, '--tail=-1']);
