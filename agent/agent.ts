@@ -60,6 +60,8 @@ export interface AgentOptions {
   /** Why this datapath, in words. */
   readonly chosen: string;
   readonly intervalMs: number;
+  /** Between two readings of the maps; default: a minute. */
+  readonly resyncMs?: number;
   readonly datapath: Datapath;
   readonly discovery: Discovery;
   readonly guard: GuardKeeper;
@@ -117,7 +119,7 @@ export class Agent implements AgentView {
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#maps = typedMaps(options.datapath.store);
-    this.#reconciler = new Reconciler(options.datapath.store, options.clock.monotonic);
+    this.#reconciler = new Reconciler(options.datapath.store, options.clock.monotonic, options.resyncMs);
     this.#attachments = new Attachments(options.datapath, options.log);
     this.#startedAt = options.clock.wall().toISOString();
     this.#said = new RoundLog(options.log);

@@ -5,10 +5,10 @@ import { type MemoryAgent, startMemoryAgent } from '../test/kube/memory-agent.js
 import { type AgentsOrder, type Answered, type Asked, nodeName } from './watch-orders.js';
 
 /**
- * An agent looks its host over every 30 s, and compiles all anew for it: a node's processor does not notice, but that of a
- * thousand nodes' agents would do nothing else. Without an interval (ms) rounds come of news alone.
+ * An agent looks its host over every 30 s and compiles all anew for it, and reads its maps again each minute: a node's processor
+ * does not notice, but that of a thousand nodes' agents would do nothing else. Here (ms) rounds come of news alone.
  */
-const INTERVAL_MS = 3_600_000;
+const NEVER_MS = 3_600_000;
 /** Agents that read the whole cluster at one time: their first list is most of their work. */
 const AT_ONCE = 4;
 
@@ -50,7 +50,8 @@ async function main({ kubeconfig, from, to }: AgentsOrder): Promise<void> {
         node: nodeName(number),
         config: kubeconfigFile(kubeconfig),
         capacities: CAPACITIES,
-        intervalMs: INTERVAL_MS,
+        intervalMs: NEVER_MS,
+        resyncMs: NEVER_MS,
       });
       const entry: Followed = { one, digest: '' };
       followed.push(entry);

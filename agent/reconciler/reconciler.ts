@@ -30,6 +30,7 @@ export class Reconciler {
   readonly #maps: TypedMaps;
   readonly #capacities: Capacities;
   readonly #now: () => number;
+  readonly #resyncMs: number;
   readonly #owed: OwedEntries = new Map();
   #observed: Observed;
   #observedAt: number;
@@ -41,9 +42,10 @@ export class Reconciler {
   /**
    * Reads the maps: what is pinned is adopted.
    * @param now monotonic ms
+   * @param resyncMs between two readings of the maps
    * @throws SfcError MAP_IO
    */
-  constructor(store: MapStore, now: () => number) {
+  constructor(store: MapStore, now: () => number, resyncMs = RESYNC_MS) {
     this.#maps = typedMaps(store);
     this.#capacities = {
       sfcselect: store.raw('sfcselect').capacity,
@@ -54,6 +56,7 @@ export class Reconciler {
       peer: store.raw('peer').capacity,
     };
     this.#now = now;
+    this.#resyncMs = resyncMs;
     this.#observed = observe(this.#maps);
     this.#observedAt = now();
     // Whoever ran before may have died between a change and its sweep.
@@ -68,7 +71,7 @@ export class Reconciler {
   /** @throws SfcError MAP_IO when the maps cannot be read; failures of single entries are in the result */
   reconcile(target: Target): ReconcileResult {
     const start = this.#now();
-    if (this.#owed.size > 0 || start - this.#observedAt >= RESYNC_MS) this.#resync(start);
+    if (this.#owed.size > 0 || start - this.#observedAt >= this.#resyncMs) this.#resync(start);
     let changes = 0;
     let refusals: readonly Refusal[] = [];
     let needsSweep = this.#target !== undefined && losesInstances(this.#target, target);

@@ -34,6 +34,7 @@ export interface MemoryAgentOptions {
   readonly podCidrs?: readonly string[];
   readonly random?: () => number;
   readonly intervalMs?: number;
+  readonly resyncMs?: number;
 }
 
 function memoryDatapath(store: MapStore): Datapath {
@@ -101,6 +102,7 @@ export function startMemoryAgent(options: MemoryAgentOptions): MemoryAgent {
     port: 7081,
     chosen: 'in memory',
     intervalMs: options.intervalMs ?? 1000,
+    ...(options.resyncMs === undefined ? {} : { resyncMs: options.resyncMs }),
     datapath: memoryDatapath(store),
     discovery: everyAddress(),
     guard: new GuardKeeper({ mode: 'off', tables, received: () => new Map(), wait: async () => undefined, log }),
