@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { agentOf, SYSTEM, sfcOn, unsteeredOn } from '../../demo/kube/installed.js';
 import type { KubeWalkthrough } from '../../demo/kube/walkthrough.js';
 import { steered } from './shared.js';
+import { underTraffic } from './traffic.js';
 
 let walkthrough: KubeWalkthrough;
 beforeAll(async () => {
@@ -78,31 +79,14 @@ describe('the walkthrough', () => {
 
   it('5. has a tcpdump in the pod of the agent, which sees port 7081', async () => {
     const { cluster } = walkthrough;
-    const captured = cluster.kubectl(
-      [
-        '-n',
-        SYSTEM,
-        'exec',
-        await agentOf(cluster, 'n1'),
-        '-c',
-        'sfcd',
-        '--',
-        'timeout',
-        '60',
-        'tcpdump',
-        '-nn',
-        '-i',
-        'any',
-        '-c',
-        '3',
-        'udp',
-        'port',
-        '7081',
-      ],
-      { timeout: 90_000 },
-    );
-    await walkthrough.observe({ requests: 20 });
-    expect(await captured).toMatch(/ > [\d.]+\.7081: UDP, length \d+/);
+    const node = await cluster.kubectl(['-n', 'vpn', 'get', 'pod', 'vpn', '-o', 'jsonpath={.spec.nodeName}']);
+    const capture = ['timeout', '60', 'tcpdump', '--immediate-mode', '-nn', '-i', 'any', '-c', '3', 'udp', 'port', '7081'];
+    const inAgent = ['-n', SYSTEM, 'exec', await agentOf(cluster, node), '-c', 'sfcd', '--'];
+    let captured = '';
+    await underTraffic(walkthrough, async () => {
+      captured = await cluster.kubectl([...inAgent, ...capture], { timeout: 90_000 });
+    });
+    expect(captured).toMatch(/ > [\d.]+\.7081: UDP, length \d+/);
   }, 180_000);
 
   it('says of chains and selectors that they are accepted, programmed on all nodes and in no conflict', async () => {
