@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { AttachedInterface, Datapath, TroubledInterface } from '../datapath/index.js';
+import type { AttachedInterface, Datapath, TroubledInterface, UplinkInterface } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { parseAddress, parseCidr } from '../geneve/index.js';
 import { createMemoryStore, EMPTY_FLOW, ENDPOINT_FLAG, FLOW_FLAG, type MapStore, PATH_FLAG, typedMaps } from '../maps/index.js';
@@ -105,6 +105,11 @@ class FakeDatapath implements Datapath {
     this.steps.push(`restore ${ifindex}`);
     this.troubles = this.troubles.filter((one) => one.ifindex !== ifindex);
   }
+  uplinks: readonly string[] = [];
+  setUplinks(links: readonly UplinkInterface[]): readonly TroubledInterface[] {
+    this.uplinks = links.map(({ ifname }) => ifname);
+    return [];
+  }
   policyChanged(): void {
     this.steps.push('policy changed');
   }
@@ -167,6 +172,7 @@ function cluster(store: MapStore = createMemoryStore()) {
       intervalMs: 20,
       datapath,
       discovery,
+      keepHalfSeen: () => '',
       guard: new GuardKeeper({ mode: 'off', tables: NO_TABLES, received: () => new Map(), wait: async () => undefined, log }),
       guardExcept: [],
       markGuard: () => undefined,

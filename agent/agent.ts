@@ -10,7 +10,7 @@
  */
 
 import { type Datapath, isPodKind } from '../datapath/index.js';
-import { ENDPOINT_SELECTS, type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
+import { ENDPOINT_FLAG, ENDPOINT_SELECTS, type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
 import { type Address, compileNode, type FailsProbes, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
 import type { Allocation, Allocations } from './allocation/index.js';
 import { Attachments } from './attachments.js';
@@ -31,6 +31,7 @@ import type { Sandboxes, SandboxRecord } from './sandboxes/index.js';
 import { Sizes, sizeProblem } from './sizes/index.js';
 import type { Source } from './sources/index.js';
 import type { RoundState } from './state.js';
+import { Uplinks } from './uplinks.js';
 import type {
   AgentView,
   ChainView,
@@ -65,6 +66,8 @@ export interface AgentOptions {
   readonly datapath: Datapath;
   readonly discovery: Discovery;
   readonly guard: GuardKeeper;
+  /** Makes the rules for packets of which netfilter sees one direction, where they are missing; says why it could not. */
+  readonly keepHalfSeen: () => string;
   /** Leaves word, for whoever starts pods while no agent runs, whether new interfaces are held. */
   readonly markGuard: (on: boolean) => void;
   /** Interfaces that are none of pods, by name. */
@@ -102,6 +105,7 @@ export class Agent implements AgentView {
   readonly #outages: Outages;
   readonly #sizes: Sizes;
   readonly #attachments: Attachments;
+  readonly #uplinks: Uplinks;
   /** As the source tells it; `#world` has what a CNI plugin told besides. */
   #read: World | undefined;
   #world: World | undefined;
@@ -121,6 +125,7 @@ export class Agent implements AgentView {
     this.#maps = typedMaps(options.datapath.store);
     this.#reconciler = new Reconciler(options.datapath.store, options.clock.monotonic, options.resyncMs);
     this.#attachments = new Attachments(options.datapath, options.log);
+    this.#uplinks = new Uplinks(options.datapath, options.keepHalfSeen, options.log);
     this.#startedAt = options.clock.wall().toISOString();
     this.#said = new RoundLog(options.log);
     this.#outages = new Outages(options.log, options.clock.wall);
@@ -188,6 +193,12 @@ export class Agent implements AgentView {
     return new Set([...endpoints].flatMap(([ifindex, { flags }]) => ((flags & SELECTS) === 0 ? [] : [ifindex])));
   }
 
+  /** Is there a pod whose packets are wrapped here? */
+  #wrapping(): boolean {
+    const { endpoints } = this.#reconciler.observed;
+    return [...endpoints.values()].some(({ flags }) => (flags & (SELECTS | ENDPOINT_FLAG.function)) !== 0);
+  }
+
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
     const { clock, log } = this.#options;
     const start = clock.monotonic();
@@ -228,6 +239,7 @@ export class Agent implements AgentView {
   #restorePrograms(now: number): boolean {
     const { guard, log } = this.#options;
     try {
+      this.#uplinks.restore();
       return this.#attachments.restore(now, (ifindexes) => guard.hold(ifindexes)) > 0;
     } catch (error) {
       log.error({ err: error }, 'whether the programs hang as they should cannot be told');
@@ -325,6 +337,10 @@ export class Agent implements AgentView {
       found.filter(({ ifindex }) => observed.endpoints.has(ifindex)).map((one) => ({ ...one, selected: selecting.has(one.ifindex) })),
     );
     const attachErrors = this.#attachments.update(found, observed.endpoints);
+    this.#uplinks.follow(
+      this.#wrapping() ? this.#endpoints?.survey : undefined,
+      found.map(({ ifindex }) => ifindex),
+    );
     const attached = located.filter(({ ifindex }) => this.#attachments.has(ifindex)).sort((one, other) => one.id - other.id);
     this.#prober.aim(
       aimsOf(
@@ -405,7 +421,14 @@ export class Agent implements AgentView {
       startedAt: this.#startedAt,
       ready: notReady === '',
       notReady,
-      datapath: { kind: datapath.kind, chosen, port, adopted: datapath.adopted, restored: this.#attachments.restored },
+      datapath: {
+        kind: datapath.kind,
+        chosen,
+        port,
+        adopted: datapath.adopted,
+        restored: this.#attachments.restored,
+        uplinks: this.#uplinks.names,
+      },
       source: { ...sourceState, documents: this.#source.documents, readAt: this.#source.readAt },
       reconcile: {
         generation: this.#last.generation,

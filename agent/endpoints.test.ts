@@ -15,7 +15,7 @@ function host(locations: Readonly<Record<string, Location>>, links: readonly Lin
 
 const tracked = async (...given: Parameters<typeof trackEndpoints>) => (await trackEndpoints(...given)).tracked;
 const vpn = { pod: 'vpn/vpn', addresses: ['10.1.2.20'] };
-const veth: Link = { ifindex: 7, ifname: 'veth-vpn', kind: 'veth', mtu: 1500, master: 'cni0', peer: undefined };
+const veth: Link = { ifindex: 7, ifname: 'veth-vpn', kind: 'veth', ethernet: true, mtu: 1500, master: 'cni0', peer: undefined };
 const unresolved: Location = { kind: 'unresolved', bridge: 'cni0', missing: 'fdb', problem: 'the bridge has forgotten it' };
 const known = [{ id: 3783, ifindex: 7, addresses: ['10.1.2.20'] }];
 

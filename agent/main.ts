@@ -9,7 +9,7 @@ import { destination, type Logger, pino } from 'pino';
 import { stringify } from 'yaml';
 import { startApi, startProbes } from '../api/index.js';
 import { installCni, removeCni } from '../cni/index.js';
-import { openRawIp } from '../datapath/index.js';
+import { keepHalfSeenRules, openRawIp, removeHalfSeenRules } from '../datapath/index.js';
 import { SfcError } from '../errors/index.js';
 import { Agent } from './agent.js';
 import { type LockFile, tryLock } from './allocation/index.js';
@@ -72,6 +72,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     datapath,
     discovery: hostDiscovery(runCommand, (ms) => wait(ms)),
     guard,
+    keepHalfSeen: keepHalfSeenRules,
     markGuard: (on) => markGuard(settings.runDir, on),
     guardExcept: exceptions(settings),
     allocations: opened.allocations,
@@ -181,6 +182,7 @@ async function main(): Promise<number> {
       markGuard(settings.runDir, false);
       removeEverything(settings, root, logger);
       removeGuardIfAny();
+      removeHalfSeenRules();
     } else await run(settings, version, root, logger);
     return 0;
   } catch (error) {

@@ -233,6 +233,8 @@ export interface StatusView {
     readonly adopted: readonly string[];
     /** How often programs were put back that others had taken away, or put theirs before, since the agent's start. */
     readonly restored: number;
+    /** Links of the node on which answers past their chain are known. */
+    readonly uplinks: readonly string[];
   };
   readonly source: SourceView;
   readonly reconcile: {

@@ -225,6 +225,7 @@ const STATUS: StatusView = {
     port: 7081,
     adopted: ['sfcselect', 'sfcpath'],
     restored: 0,
+    uplinks: ['eth0'],
   },
   source: {
     kind: 'directory',

@@ -291,6 +291,7 @@ export const statusSchema = named<StatusView>('Status')({
     port: Type.Integer({ description: 'UDP port of the encapsulation' }),
     adopted: Type.Array(Type.String(), { description: 'what an earlier agent had left pinned' }),
     restored: count('how often programs were put back that others had taken away, or put theirs before'),
+    uplinks: Type.Array(Type.String(), { description: 'links of the node on which answers past their chain are known' }),
   }),
   source: sourceSchema,
   reconcile: Type.Object({

@@ -1,8 +1,8 @@
 /** The packet figures as a table. */
 
 import type { Version } from '../datapath/cast.js';
-import { CASES, SELECTOR_COUNTS } from './node.js';
-import { type Measured, type PacketFigures, VERSIONS } from './packets.js';
+import { SELECTOR_COUNTS } from './node.js';
+import { type Measured, PACKET_CASES, type PacketFigures, VERSIONS } from './packets.js';
 import { rowsOf } from './row.js';
 
 const FIRST_COLUMN = 32;
@@ -20,7 +20,7 @@ export function packetReport(figures: PacketFigures): string {
     `ns a packet by BPF_PROG_TEST_RUN, median (quartiles) of ${figures.runs} single runs, an empty program's ${figures.empty.toFixed(0)} ns taken off`,
     row('selectors', SELECTOR_COUNTS.map(String)),
     ...VERSIONS.flatMap((version) =>
-      CASES.map((name) =>
+      PACKET_CASES.map((name) =>
         row(
           `${name}, IPv${version}`,
           SELECTOR_COUNTS.map((count) => cell(figures.cases[version][count][name])),

@@ -12,14 +12,18 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addressFor, frame, type Version } from '../datapath/cast.js';
+import { addressFor, addressOf, frame, type Version } from '../datapath/cast.js';
 import { type KernelDatapath, openKernelDatapath, type PreparedRun, prepareRun } from '../datapath/index.js';
 import { unmount } from '../datapath/libc.js';
-import { type TypedMaps, typedMaps } from '../maps/index.js';
+import { HALF_SEEN_MARK, PEER_FLAG, PEER_STATIC_BITS, type TypedMaps, typedMaps } from '../maps/index.js';
 import { loadFloor } from './floor.js';
 import { PROJECT } from './machine.js';
-import { CASES, type Case, furnish, type Interfaces, SELECTOR_COUNTS, type SelectorCount, select } from './node.js';
+import { CASES, furnish, type Interfaces, SELECTOR_COUNTS, type SelectorCount, select } from './node.js';
 import { median, quantile } from './statistics.js';
+
+/** Of a node's own links: a packet that is no pod's here, and an answer that has come past its chain. */
+export const PACKET_CASES = [...CASES, 'uplink: other', 'uplink: answer'] as const;
+type PacketCase = (typeof PACKET_CASES)[number];
 
 export interface Measured {
   /** Median, ns, the measuring's own cost taken off. */
@@ -33,7 +37,7 @@ export interface PacketFigures {
   /** By version: what adding or removing the outer headers' bytes takes alone. */
   readonly floor: Readonly<Record<Version, { readonly add: Measured; readonly take: Measured }>>;
   /** By version of IP, of packets and tunnels, and number of selectors. */
-  readonly cases: Readonly<Record<Version, Readonly<Record<SelectorCount, Readonly<Record<Case, Measured>>>>>>;
+  readonly cases: Readonly<Record<Version, Readonly<Record<SelectorCount, Readonly<Record<PacketCase, Measured>>>>>>;
   /** What an empty program takes, ns: the measuring's own cost. */
   readonly empty: number;
   readonly runs: number;
@@ -46,9 +50,13 @@ export const VERSIONS: readonly Version[] = [4, 6];
 
 const packetTo = (version: Version, to: string) =>
   frame({ from: addressFor('client', version), to, protocol: 'tcp', payload: 'x'.repeat(64) });
+const ANSWER = { protocol: 'tcp', sourcePort: 80, destinationPort: 4000 } as const;
 const packets = (version: Version) => ({
   selected: packetTo(version, addressFor('server', version)),
   unselected: packetTo(version, version === 6 ? 'fd00::198.51.100.7' : '198.51.100.7'),
+  own: frame({ from: addressFor('vpn', version), to: addressFor('server', version), protocol: 'tcp' }),
+  answer: frame({ ...ANSWER, from: addressFor('server', version), to: addressFor('vpn', version) }),
+  other: frame({ ...ANSWER, from: addressFor('server', version), to: addressFor('destination', version) }),
 });
 
 /** Two pods of one node, so that the output of one is the input of the other; returns their interfaces. */
@@ -89,6 +97,9 @@ function openSetting(interfaces: Interfaces, version: Version): Setting {
   });
   const maps = typedMaps(datapath.store);
   furnish(maps, interfaces, version);
+  const { bytes, family } = addressOf(addressFor('vpn', version));
+  const here = { prefix_len: PEER_STATIC_BITS + (version === 6 ? 128 : 32), family, address: bytes };
+  maps.peer.set(here, { flags: PEER_FLAG.trusted | PEER_FLAG.decapsulates, ifindex: interfaces.vpn });
   return { maps, datapath, interfaces, directory, version };
 }
 
@@ -99,13 +110,13 @@ function closeSetting({ datapath, directory }: Setting): void {
   rmSync(directory, { recursive: true });
 }
 
-type Samples = Record<'nop' | 'add' | 'take' | Case, number[]>;
+type Samples = Record<'nop' | 'add' | 'take' | PacketCase, number[]>;
 
 /** One turn of every case and of the floor. */
 function turn(setting: Setting, floor: ReturnType<typeof loadFloor>, runs: number, samples: Samples, port: { next: number }): void {
   const { programs } = setting.datapath;
   const { vpn, firewall } = setting.interfaces;
-  const { selected, unselected } = packets(setting.version);
+  const { selected, unselected, own, answer: answerPacket, other: otherPacket } = packets(setting.version);
   const established = prepareRun(programs.from_pod, selected, vpn);
   established.run();
   const wrapped = Buffer.from(established.output());
@@ -129,6 +140,13 @@ function turn(setting: Setting, floor: ReturnType<typeof loadFloor>, runs: numbe
   measure('take', prepareRun(floor[`take_ipv${version}`], wrapped, firewall));
   measure('decapsulation', decapsulation);
   measure('no match', none);
+  const answer = prepareRun(programs.from_uplink, answerPacket, firewall);
+  const other = prepareRun(programs.from_uplink, otherPacket, firewall);
+  prepareRun(programs.from_pod, own, vpn).run();
+  measure('uplink: other', other);
+  measure('uplink: answer', answer);
+  if (answer.mark() !== HALF_SEEN_MARK || other.mark() !== 0)
+    throw new Error('what comes by an uplink is not told apart: the setting is wrong');
   measure('first packet', first, () => {
     port.next = port.next >= 0xffff ? FIRST_SOURCE_PORT : port.next + 1;
     if (port.next === FIRST_SOURCE_PORT) for (const [key] of setting.maps.sfcflow.entries()) setting.maps.sfcflow.delete(key);
@@ -147,7 +165,7 @@ export function measurePackets(runs: number, turns: number, onProgress: (done: n
   const stages = VERSIONS.flatMap((version) => SELECTOR_COUNTS.map((count) => ({ version, count }))).map(({ version, count }) => {
     const setting = openSetting(interfaces, version);
     select(setting.maps, count, version);
-    const samples: Samples = { nop: [], add: [], take: [], 'no match': [], 'first packet': [], established: [], decapsulation: [] };
+    const samples = Object.fromEntries(['nop', 'add', 'take', ...PACKET_CASES].map((name): [string, number[]] => [name, []])) as Samples;
     return { version, count, setting, samples };
   });
   const port = { next: FIRST_SOURCE_PORT };
@@ -166,7 +184,7 @@ export function measurePackets(runs: number, turns: number, onProgress: (done: n
   const of = (wanted: Version) =>
     stages
       .filter(({ version }) => version === wanted)
-      .map(({ count, samples }) => [count, Object.fromEntries(CASES.map((name) => [name, measured(samples[name])]))]);
+      .map(({ count, samples }) => [count, Object.fromEntries(PACKET_CASES.map((name) => [name, measured(samples[name])]))]);
   const cases = VERSIONS.map((version) => [version, Object.fromEntries(of(version))]);
   const floorOf = (wanted: Version) => {
     const samplesOf = (name: 'add' | 'take') => stages.flatMap(({ version, samples }) => (version === wanted ? samples[name] : []));

@@ -88,6 +88,7 @@ export function* statusLines(status: StatusView, now: number, paint: Paint): Gen
   yield line('ready', status.ready ? paint.good('yes') : paint.bad(`no: ${printable(status.notReady)}`));
   yield line('datapath', `${datapath.kind} (${datapath.chosen}), Geneve on UDP ${datapath.port}`);
   if (datapath.adopted.length > 0) yield line('', `adopted ${printable(datapath.adopted.join(', '))}`);
+  if (datapath.uplinks.length > 0) yield line('', printable(`answers past their chain are known on ${datapath.uplinks.join(', ')}`));
   if (datapath.restored > 0) yield line('', `programs put back ${plural(datapath.restored, 'time')}: others had been at them`);
   yield line(
     'source',

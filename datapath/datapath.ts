@@ -9,6 +9,11 @@ export interface AttachedInterface {
   readonly method: 'tcx' | 'clsact' | 'tun';
 }
 
+export interface UplinkInterface {
+  readonly ifindex: number;
+  readonly ifname: string;
+}
+
 export interface TroubledInterface {
   readonly ifindex: number;
   readonly ifname: string;
@@ -30,6 +35,12 @@ export interface Datapath {
   /** Puts both programs back. Throws what `attach` does. */
   restore(ifindex: number): void;
   attached(): readonly AttachedInterface[];
+  /**
+   * These links of the node, and no others, have the program for answers that come past the chain (docs/dataplane.md). Idempotent;
+   * puts back what others have taken away.
+   * @returns those where that could not be done; on the userspace datapath none has one, and none is in trouble
+   */
+  setUplinks(links: readonly UplinkInterface[]): readonly TroubledInterface[];
   /** Endpoint entries were written: every flow is checked against its endpoint's at its next packet. */
   policyChanged(): void;
   /** Lets go of descriptors. What is pinned and attached stays and keeps moving packets. */

@@ -1,5 +1,6 @@
-export type { AttachedInterface, Datapath, TroubledInterface } from './datapath.js';
+export type { AttachedInterface, Datapath, TroubledInterface, UplinkInterface } from './datapath.js';
 export * from './guard/index.js';
+export * from './half-seen/index.js';
 export * from './kernel/index.js';
 export { interfaceNumber } from './libc.js';
 export { isPodKind } from './pod-kinds.js';

@@ -44,7 +44,7 @@ afterEach(async () => {
 });
 
 /** An informer of config maps with a label, and what it told in words. */
-function watch(label: string, by: ClusterConfig = config) {
+function watch(label: string, by: ClusterConfig = config, options: { readonly silenceMs?: number } = {}) {
   const client = new KubernetesClient(by, 'test');
   const told: string[] = [];
   let settled = 0;
@@ -55,6 +55,7 @@ function watch(label: string, by: ClusterConfig = config) {
     labelSelector: `test=${label}`,
     // So that a test need not wait long.
     random: () => 0,
+    ...options,
     onChange: ({ type, object }) => told.push(`${type} ${object.metadata.name} ${object.data?.value}`),
     onSettled: () => settled++,
   });
@@ -189,6 +190,18 @@ describe('an informer', () => {
     expect(values()).toEqual({ f: '1' });
     relay.mend();
     await eventually(() => expect(values()).toEqual({ f: '2' }));
+  });
+
+  it('opens a watch anew that says nothing, takes that for no trouble, and misses nothing', async () => {
+    const { informer, told } = watch('silent', config, { silenceMs: 200 });
+    await eventually(() => expect(informer.state().watches).toBeGreaterThan(3));
+    await make('s-1', { test: 'silent' });
+    await eventually(() => expect(told).toEqual(['added s-1 1']));
+    const { watches } = informer.state();
+    await eventually(() => expect(informer.state().watches).toBeGreaterThan(watches + 2));
+    await change('s-1', '2');
+    await eventually(() => expect(told).toEqual(['added s-1 1', 'modified s-1 2']));
+    expect(informer.state()).toMatchObject({ lists: 1, trouble: '' });
   });
 
   it('names the rule that its account lacks, and goes on when it is there', async () => {

@@ -20,7 +20,11 @@ import { type Change, ObjectStore } from './store.js';
 
 /** Seconds after which the server ends a watch: between one and two times this, by chance, as client-go does. */
 const WATCH_SECONDS = 300;
-/** A bookmark comes about every minute (kube-apiserver, watch cache); a watch that says nothing for this long (ms) is dead. */
+/**
+ * Milliseconds after which a watch that says nothing is opened anew. A bookmark comes about every minute, but not where nothing
+ * has happened to the kind since the server started (kube-apiserver, cacher), so that silence is no fault: a connection that is
+ * dead is found by its pings, this finds a watch that its server has forgotten.
+ */
 const SILENCE_MS = 150_000;
 
 export interface InformerOptions<T extends KubernetesObject> {
@@ -38,6 +42,8 @@ export interface InformerOptions<T extends KubernetesObject> {
   /** The server cannot be reached or refuses: told when it begins or becomes another, and undefined when it is over. */
   readonly onTrouble?: (trouble: SfcError | undefined) => void;
   readonly random?: () => number;
+  /** After how many milliseconds of silence a watch is opened anew. Default: 150,000. */
+  readonly silenceMs?: number;
 }
 
 /** How an informer fares. */
@@ -186,10 +192,10 @@ export class Informer<T extends KubernetesObject> {
   }
 
   async #watch(): Promise<void> {
-    const { client, resource, random = Math.random } = this.#options;
+    const { client, resource, random = Math.random, silenceMs = SILENCE_MS } = this.#options;
     const query = { ...this.#query(), resourceVersion: this.#version ?? '', timeoutSeconds: Math.round(WATCH_SECONDS * (1 + random())) };
-    const why = `the watch of ${resource.plural} said nothing for ${SILENCE_MS / 1000} s`;
-    const silence = deadline(SILENCE_MS, () => new SfcError('KUBERNETES_UNREACHABLE', why), this.#abort.signal);
+    const silent = Symbol('silent');
+    const silence = deadline(silenceMs, () => silent, this.#abort.signal);
     const began = performance.now();
     try {
       this.#counts.watches++;
@@ -199,8 +205,7 @@ export class Informer<T extends KubernetesObject> {
       };
       await client.watch<T>(resource, query, take, silence.signal);
     } catch (error) {
-      silence.signal.throwIfAborted();
-      throw error;
+      if (silence.signal.reason !== silent) throw error;
     } finally {
       silence.done();
       if (this.#watching) this.#heardAt = performance.now();

@@ -151,6 +151,13 @@ export const FLOW_FLAG = {
  */
 export const ANSWERS_A_TICK = 100;
 
+/**
+ * Mark of a packet of which the node's netfilter may not have seen the rest of the flow: a rule of ours takes it from conntrack's invalid
+ * ones, and the mark away. Of none of the bits that others use: kube-proxy 0x4000 and 0x8000, Cilium 0x0f00, Calico 0xffff0000, the
+ * CNI of AWS 0x80.
+ */
+export const HALF_SEEN_MARK = 0x54;
+
 /** Datagrams whose fragments an interface may have on the way at once. */
 export const FRAGMENT_SLOTS = 512;
 /** Seconds after which a datagram's fragments come no more: half of what a receiver waits (RFC 8200 4.5). */

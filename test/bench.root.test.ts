@@ -11,7 +11,7 @@ describe('the benchmarks', () => {
   it('measure packets at every number of selectors, beside the floor', () => {
     const text = bench('--quick', 'packets');
     for (const version of ['IPv4', 'IPv6']) {
-      for (const name of ['no match', 'first packet', 'established', 'decapsulation']) {
+      for (const name of ['no match', 'first packet', 'established', 'decapsulation', 'uplink: other', 'uplink: answer']) {
         expect(text).toMatch(new RegExp(`${name}, ${version}( +-?\\d+ \\(-?\\d+–-?\\d+\\)){3}`));
       }
       expect(text).toMatch(new RegExp(`established ÷ add, ${version}( +-?\\d+\\.\\d\\d){3}`));

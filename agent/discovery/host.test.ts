@@ -52,6 +52,7 @@ describe('discovery without a host', () => {
       ifindex,
       ifname: `v${ifindex}`,
       kind: 'veth',
+      ethernet: true,
       mtu: 1500,
       master: '',
       peer: { netnsid, ifindex },

@@ -7,6 +7,8 @@ export interface Link {
   readonly ifname: string;
   /** `veth`, `bridge`, …; `physical` where the kernel names none. */
   readonly kind: string;
+  /** Its frames have Ethernet headers. */
+  readonly ethernet: boolean;
   /** Bytes. */
   readonly mtu: number;
   /** Name of the bridge it is a port of; empty when of none. */
@@ -73,6 +75,7 @@ export function parseLinks(json: string): Link[] {
     ifindex: number(row, 'ifindex'),
     ifname: text(row, 'ifname'),
     kind: text((row.linkinfo ?? {}) as Row, 'info_kind') || (text(row, 'link_type') === 'loopback' ? 'loopback' : 'physical'),
+    ethernet: text(row, 'link_type') === 'ether',
     mtu: number(row, 'mtu'),
     master: text(row, 'master'),
     peer: typeof row.link_netnsid === 'number' ? { netnsid: row.link_netnsid, ifindex: number(row, 'link_index') } : undefined,

@@ -8,6 +8,7 @@ const link = (ifindex: number, ifname: string, kind = 'veth', master = ''): Link
   ifindex,
   ifname,
   kind,
+  ethernet: true,
   mtu: 1500,
   master,
   peer: undefined,

@@ -11,6 +11,7 @@ const link = (ifindex: number, ifname: string, master = ''): Link => ({
   ifindex,
   ifname,
   kind: 'veth',
+  ethernet: true,
   mtu: 1500,
   master,
   peer: undefined,

@@ -11,6 +11,7 @@ const link = (ifindex: number, ifname: string, mtu: number, kind = 'physical', m
   ifindex,
   ifname,
   kind,
+  ethernet: true,
   mtu,
   master,
   peer: undefined,

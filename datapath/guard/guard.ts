@@ -2,7 +2,7 @@
 
 import { SfcError } from '../../errors/index.js';
 import { interfaceNumber } from '../libc.js';
-import { nft } from './nftables.js';
+import { nft } from '../nftables.js';
 import { changeText, GUARD_FAMILIES, GUARD_TABLE, type GuardChange, HOLDING, installText, LAYOUT_CHAIN, removeText } from './ruleset.js';
 
 export interface GuardState {

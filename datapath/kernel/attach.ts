@@ -1,5 +1,5 @@
 /**
- * Hanging the two programs on the host side of a pod's interface: as TCX links where the kernel has
+ * Hanging the programs on the host side of a pod's interface, and on the node's own links: as TCX links where the kernel has
  * them (6.6), as clsact filters where not. A pinned TCX link keeps the program attached when the agent is
  * gone, and is given a newer program in one atomic step.
  */
@@ -9,10 +9,17 @@ import { SfcError } from '../../errors/index.js';
 import type { AttachedInterface } from '../datapath.js';
 import { attachClsact, detachClsact, troubleOfClsact } from './clsact.js';
 import type { PinDirectory } from './pins.js';
-import { type AttachOrder, PROGRAM_NAMES, type ProgramName } from './program.js';
+import { type AttachOrder, PROGRAM_NAMES, PROGRAMS_AT, type ProgramName, type ProgramPlace } from './program.js';
 import { attachTcx, troubleOfTcx } from './tcx.js';
 
 export type AttachMethod = Exclude<AttachedInterface['method'], 'tun'>;
+
+/** An interface, and what it is to us. */
+export interface Place {
+  readonly ifindex: number;
+  readonly ifname: string;
+  readonly place: ProgramPlace;
+}
 
 /** How programs are hung. */
 export interface Attachment {
@@ -21,9 +28,9 @@ export interface Attachment {
   readonly order: AttachOrder;
 }
 
-/** Attaches both programs; idempotent. Throws `BPF_ATTACH` naming the interface and the errno. */
-export function attachPrograms(pins: PinDirectory, { programs, method, order }: Attachment, ifindex: number, ifname: string): void {
-  for (const program of PROGRAM_NAMES) {
+/** Attaches the programs of that place; idempotent. Throws `BPF_ATTACH` naming the interface and the errno. */
+export function attachPrograms(pins: PinDirectory, { programs, method, order }: Attachment, { ifindex, ifname, place }: Place): void {
+  for (const program of PROGRAMS_AT[place]) {
     try {
       if (method === 'tcx') {
         attachTcx(pins, programs[program], ifindex, program, order);
@@ -40,14 +47,15 @@ export function attachPrograms(pins: PinDirectory, { programs, method, order }: 
 }
 
 /** What others have done to them, in words; empty when nothing. Throws KernelError. */
-export function troubleOf({ programs, method, order }: Attachment, ifindex: number): string {
+export function troubleOf({ programs, method, order }: Attachment, { ifindex, place }: Place): string {
   const trouble = method === 'tcx' ? troubleOfTcx : troubleOfClsact;
-  return PROGRAM_NAMES.map((program) => trouble(programs[program], ifindex, program, order))
+  return PROGRAMS_AT[place]
+    .map((program) => trouble(programs[program], ifindex, program, order))
     .filter((words) => words !== '')
     .join('; ');
 }
 
-/** Removes both programs; an interface or a filter that is gone is fine. */
+/** Removes all programs; an interface or a filter that is gone is fine. */
 export function detachPrograms(pins: PinDirectory, ifindex: number, method: AttachMethod): void {
   for (const program of PROGRAM_NAMES) {
     rmSync(pins.linkPath(ifindex, program), { force: true });

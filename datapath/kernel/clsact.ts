@@ -9,7 +9,8 @@ import { checked, libbpf } from './libbpf.js';
 import { type AttachOrder, type ProgramName, programId } from './program.js';
 
 /** enum bpf_tc_attach_point. */
-const POINT = { from_pod: 1, to_pod: 2 } as const;
+const POINT: Readonly<Record<ProgramName, number>> = { from_pod: 1, to_pod: 2, from_uplink: 1 };
+const BOTH_POINTS = 3;
 const BPF_TC_F_REPLACE = 1;
 /** Ours among the filters of an interface: fixed, so that a later agent finds them. Two: a new one hangs before the old one goes. */
 const HANDLES = [0x5fc, 0x5fd] as const;
@@ -56,7 +57,7 @@ function inPlace(filters: readonly Place[], order: AttachOrder): Place | undefin
 
 /** Adds the qdisc where there is none, and the filter; what of ours stands elsewhere goes afterwards. Throws KernelError. */
 export function attachClsact(programFd: number, ifindex: number, program: ProgramName, order: AttachOrder): void {
-  const created = Number(libbpf().tcHookCreate(hookOf(ifindex, POINT.from_pod | POINT.to_pod)));
+  const created = Number(libbpf().tcHookCreate(hookOf(ifindex, BOTH_POINTS)));
   if (created < 0 && created !== -EEXIST) throw new KernelError(`add clsact to interface ${ifindex}`, created);
   const ours = listFilters(ifindex, program).filter(isOurs);
   const free = HANDLES.find((handle) => !ours.some((one) => one.handle === handle && one.priority === PRIORITY[order])) ?? HANDLES[0];

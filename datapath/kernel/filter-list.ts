@@ -9,7 +9,7 @@ const RTM_GETTFILTER = 46;
 const DUMP = 0x301;
 const [NLMSG_ERROR, NLMSG_DONE] = [2, 3];
 /** TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), and of egress. */
-const PARENT = { from_pod: 0xfffffff2, to_pod: 0xfffffff3 } as const;
+const PARENT: Readonly<Record<ProgramName, number>> = { from_pod: 0xfffffff2, to_pod: 0xfffffff3, from_uplink: 0xfffffff2 };
 /** struct nlmsghdr, and struct tcmsg behind it: family, padded, ifindex, handle, parent, info. */
 const [HEADER, MESSAGE] = [16, 20];
 const ROOM = new Uint8Array(65_536);

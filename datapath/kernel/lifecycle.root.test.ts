@@ -14,7 +14,7 @@ import { SfcError } from '../../errors/index.js';
 import { ENDPOINT_FLAG, LAYOUT_VERSION, MAP_NAMES, REASONS, typedMaps } from '../../maps/index.js';
 import { bytesOf } from '../cast.js';
 import { enterFreshNetwork, unmount } from '../libc.js';
-import type { AttachMethod } from './attach.js';
+import { type AttachMethod, troubleOf } from './attach.js';
 import { compileChanged, OBJECT } from './cast.js';
 import { type KernelDatapath, type KernelOptions, openKernelDatapath } from './open.js';
 
@@ -103,8 +103,8 @@ describe('pinned state', () => {
   it('is made, then adopted with what it holds', () => {
     const first = start();
     expect(first.adopted).toEqual([]);
-    expect(readdirSync(join(pins, `v${LAYOUT_VERSION}`)).sort()).toEqual([...MAP_NAMES, 'links', 'programs'].sort());
-    expect(readdirSync(join(pins, `v${LAYOUT_VERSION}`, 'programs')).sort()).toEqual(['from_pod', 'to_pod']);
+    expect(readdirSync(join(pins, `v${LAYOUT_VERSION}`)).sort()).toEqual([...MAP_NAMES, 'links', 'programs', 'uplinks'].sort());
+    expect(readdirSync(join(pins, `v${LAYOUT_VERSION}`, 'programs')).sort()).toEqual(['from_pod', 'from_uplink', 'to_pod']);
     typedMaps(first.store).sfcselect.set(
       { prefix_len: 96, endpoint: 3783, family: 1, flags: 1, port: 0, protocol: 6, address: bytesOf('10.0.2.12') },
       { cidr_prefix_len: 32, last_port: 0, path: 0x101 },
@@ -200,5 +200,45 @@ describe.each(['tcx', 'clsact'] as const)('attached by %s', (method) => {
     const error = refusal(() => start({ method }).attach(4_000_000, 'v-gone'));
     expect(error.code).toBe('BPF_ATTACH');
     expect(error.message).toMatch(/v-gone \((tcx|clsact)\): .*(ENODEV|EINVAL)/);
+  });
+
+  it('has its own program on links of the node: those that are named, put back, taken over, and no others', async () => {
+    const uplink = { ifindex, ifname: 'v-pod' };
+    const link = join(pins, `v${LAYOUT_VERSION}`, 'links', `${ifindex}-from_uplink`);
+    const trouble = (datapath: KernelDatapath) => troubleOf(datapath, { ...uplink, place: 'uplink' });
+    const isGone = expect.stringContaining('taken from_uplink away');
+    const first = start({ method });
+    expect(trouble(first)).toEqual(isGone);
+    for (const _ of ['once', 'again']) {
+      expect(first.setUplinks([uplink])).toEqual([]);
+      expect(trouble(first)).toBe('');
+    }
+    if (method === 'tcx') run('bpftool', 'link', 'detach', 'pinned', link);
+    else run('tc', 'qdisc', 'del', 'dev', 'v-pod', 'clsact');
+    expect(trouble(first)).toEqual(isGone);
+    expect(first.setUplinks([uplink])).toEqual([]);
+    expect(trouble(first)).toBe('');
+    first.close();
+    const second = start({ method });
+    const [refused, ...others] = second.setUplinks([uplink, { ifindex: 4_000_000, ifname: 'gone' }]);
+    expect(refused).toEqual({ ifindex: 4_000_000, ifname: 'gone', why: expect.stringMatching(/from_uplink on gone .*(ENODEV|EINVAL)/) });
+    expect(others).toEqual([]);
+    expect(trouble(second)).toBe('');
+    second.setUplinks([]);
+    expect(trouble(second)).toEqual(isGone);
+    second.setUplinks([uplink]);
+    second.remove();
+    // The kernel lets go of a link a moment after its pin.
+    await expect.poll(() => trouble(second), { interval: 10, timeout: 10_000 }).toEqual(isGone);
+  });
+
+  it('of an agent before is taken from links that are none any more', async () => {
+    const first = start({ method });
+    first.setUplinks([{ ifindex, ifname: 'v-pod' }]);
+    first.close();
+    const second = start({ method });
+    second.setUplinks([]);
+    const trouble = () => troubleOf(second, { ifindex, ifname: 'v-pod', place: 'uplink' });
+    await expect.poll(trouble, { interval: 10, timeout: 10_000 }).toContain('taken from_uplink away');
   });
 });

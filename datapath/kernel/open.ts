@@ -4,13 +4,13 @@ import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { SfcError } from '../../errors/index.js';
 import { MAP_NAMES, MAPS, type MapName, type MapStore } from '../../maps/index.js';
-import type { AttachedInterface, Datapath, TroubledInterface } from '../datapath.js';
+import type { AttachedInterface, Datapath, TroubledInterface, UplinkInterface } from '../datapath.js';
 import { closeFd, KernelError } from '../libc.js';
-import { type AttachMethod, type Attachment, attachPrograms, detachPrograms, troubleOf } from './attach.js';
+import { type AttachMethod, type Attachment, attachPrograms, detachPrograms, type Place, troubleOf } from './attach.js';
 import { checkLayouts } from './layout-check.js';
 import { checked, checkedPointer, libbpf, type Pointer } from './libbpf.js';
 import { mapInfo, PinDirectory } from './pins.js';
-import { type AttachOrder, PROGRAM_NAMES, type ProgramName } from './program.js';
+import { type AttachOrder, PROGRAM_NAMES, PROGRAMS_AT, type ProgramName, type ProgramPlace } from './program.js';
 import { KernelMap, KernelStore } from './store.js';
 import { hasTcx, linkedInterfaces } from './tcx.js';
 
@@ -140,10 +140,13 @@ class KernelDatapath implements Datapath {
   private readonly object: Pointer;
   private readonly pins: PinDirectory;
   private readonly interfaces = new Map<number, AttachedInterface>();
+  /** Names by ifindex; of those that an agent before has left, empty. */
+  private readonly uplinks: Map<number, string>;
   private epoch: number;
   private open = true;
 
   constructor(loaded: Loaded, pins: PinDirectory, adopted: readonly string[], { method, order }: Omit<Attachment, 'programs'>) {
+    this.uplinks = new Map(pins.notedUplinks().map((ifindex) => [ifindex, '']));
     this.store = new KernelStore(loaded.maps, pins.directory);
     this.object = loaded.object;
     this.programs = loaded.programs;
@@ -158,7 +161,7 @@ class KernelDatapath implements Datapath {
     const attached: AttachedInterface = { ifindex, ifname, method: this.method };
     const known = this.interfaces.get(ifindex);
     if (known?.ifname === ifname) return known;
-    attachPrograms(this.pins, this, ifindex, ifname);
+    attachPrograms(this.pins, this, { ifindex, ifname, place: 'pod' });
     this.interfaces.set(ifindex, attached);
     return attached;
   }
@@ -170,14 +173,38 @@ class KernelDatapath implements Datapath {
 
   troubled(): readonly TroubledInterface[] {
     return [...this.interfaces.values()].flatMap(({ ifindex, ifname }) => {
-      const why = troubleOf(this, ifindex);
+      const why = troubleOf(this, { ifindex, ifname, place: 'pod' });
       return why === '' ? [] : [{ ifindex, ifname, why }];
     });
   }
 
   restore(ifindex: number): void {
     const known = this.interfaces.get(ifindex);
-    if (known !== undefined) attachPrograms(this.pins, this, ifindex, known.ifname);
+    if (known !== undefined) attachPrograms(this.pins, this, { ifindex, ifname: known.ifname, place: 'pod' });
+  }
+
+  setUplinks(links: readonly UplinkInterface[]): readonly TroubledInterface[] {
+    const wanted = new Set(links.map(({ ifindex }) => ifindex));
+    for (const ifindex of [...this.uplinks.keys()].filter((one) => !wanted.has(one))) {
+      detachPrograms(this.pins, ifindex, this.method);
+      this.pins.forgetUplink(ifindex);
+      this.uplinks.delete(ifindex);
+    }
+    return links.flatMap((link) => {
+      const place: Place = { ...link, place: 'uplink' };
+      try {
+        const known = this.uplinks.get(link.ifindex) === link.ifname;
+        // First: one that is noted and has none is easily forgotten, a program that nobody knows of stays.
+        if (!known) this.pins.noteUplink(link.ifindex, this.programs.from_uplink);
+        if (!known || troubleOf(this, place) !== '') attachPrograms(this.pins, this, place);
+        this.uplinks.set(link.ifindex, link.ifname);
+        return [];
+      } catch (error) {
+        this.pins.forgetUplink(link.ifindex);
+        this.uplinks.delete(link.ifindex);
+        return [{ ...link, why: error instanceof Error ? error.message : String(error) }];
+      }
+    });
   }
 
   attached(): readonly AttachedInterface[] {
@@ -197,6 +224,7 @@ class KernelDatapath implements Datapath {
   }
 
   remove(): void {
+    this.setUplinks([]);
     for (const ifindex of new Set([...this.interfaces.keys(), ...this.pins.linkedInterfaces()])) this.detach(ifindex);
     this.pins.remove();
   }
@@ -224,7 +252,9 @@ export function openKernelDatapath(options: KernelOptions): KernelDatapath {
   const datapath = new KernelDatapath(loaded, pins, [...pinned.keys()], { method, order });
   // Pinned links run the program of the agent before: give them this one at once.
   if (method === 'tcx')
-    for (const ifindex of linkedInterfaces(pins, PROGRAM_NAMES)) attachPrograms(pins, datapath, ifindex, `interface ${ifindex}`);
+    for (const place of Object.keys(PROGRAMS_AT) as ProgramPlace[])
+      for (const ifindex of linkedInterfaces(pins, PROGRAMS_AT[place]))
+        attachPrograms(pins, datapath, { ifindex, ifname: `interface ${ifindex}`, place });
   return datapath;
 }
 

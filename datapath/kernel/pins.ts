@@ -1,7 +1,7 @@
 /**
  * Pinned state: what outlives the agent. Everything of one layout lies under `<pinDir>/v<layout>`:
- * the maps by name, `programs/<program>`, and `links/<ifindex>-<program>` for the attachments that TCX
- * links hold.
+ * the maps by name, `programs/<program>`, `links/<ifindex>-<program>` for the attachments that TCX links hold, and
+ * `uplinks/<ifindex>`, the program once more, for the links of the node that have it, however it hangs there.
  */
 
 import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs';
@@ -46,19 +46,21 @@ export class PinDirectory {
   readonly directory: string;
   readonly links: string;
   readonly programs: string;
+  readonly uplinks: string;
 
   constructor(root: string) {
     this.root = root;
     this.directory = join(root, `v${LAYOUT_VERSION}`);
     this.links = join(this.directory, 'links');
     this.programs = join(this.directory, 'programs');
+    this.uplinks = join(this.directory, 'uplinks');
   }
 
   /** Mounts a bpffs where there is none and makes the folders. */
   prepare(): void {
     mkdirSync(this.root, { recursive: true });
     if (statfsSync(this.root).type !== BPF_FS_MAGIC) mountBpffs(this.root);
-    for (const folder of [this.links, this.programs]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const folder of [this.links, this.programs, this.uplinks]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
   mapPath(name: MapName): string {
@@ -78,9 +80,22 @@ export class PinDirectory {
 
   /** Interfaces that have a pinned link. */
   linkedInterfaces(): number[] {
-    if (!existsSync(this.links)) return [];
-    const found = readdirSync(this.links).map((name) => Number.parseInt(name, 10));
-    return [...new Set(found)].filter(Number.isInteger);
+    return numbersIn(this.links);
+  }
+
+  /** Links of the node that were noted and not forgotten. */
+  notedUplinks(): number[] {
+    return numbersIn(this.uplinks);
+  }
+
+  /** In place of what an agent before has noted: that would keep its program. */
+  noteUplink(ifindex: number, programFd: number): void {
+    this.forgetUplink(ifindex);
+    checked(`note the uplink ${ifindex}`, libbpf().objPin(programFd, join(this.uplinks, String(ifindex))));
+  }
+
+  forgetUplink(ifindex: number): void {
+    rmSync(join(this.uplinks, String(ifindex)), { force: true });
   }
 
   /**
@@ -108,6 +123,12 @@ export class PinDirectory {
     if (!existsSync(this.root) || statfsSync(this.root).type !== BPF_FS_MAGIC) return;
     for (const name of readdirSync(this.root)) if (/^v\d+$/.test(name)) rmSync(join(this.root, name), { recursive: true, force: true });
   }
+}
+
+/** The numbers that the names of a folder's files begin with. */
+function numbersIn(folder: string): number[] {
+  if (!existsSync(folder)) return [];
+  return [...new Set(readdirSync(folder).map((name) => Number.parseInt(name, 10)))].filter(Number.isInteger);
 }
 
 /** @throws SfcError BPF_UNAVAILABLE where this process may not, MAP_IO */

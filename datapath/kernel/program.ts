@@ -1,8 +1,11 @@
-/** The two programs, by name, and which of them the kernel has under a descriptor. */
+/** The programs, by name, where they hang, and which of them the kernel has under a descriptor. */
 
 import { checked, libbpf } from './libbpf.js';
 
-export const PROGRAM_NAMES = ['from_pod', 'to_pod'] as const;
+/** On the host side of a pod's interface; on a link of the node's own. */
+export const PROGRAMS_AT = { pod: ['from_pod', 'to_pod'], uplink: ['from_uplink'] } as const;
+export type ProgramPlace = keyof typeof PROGRAMS_AT;
+export const PROGRAM_NAMES = [...PROGRAMS_AT.pod, ...PROGRAMS_AT.uplink] as const;
 export type ProgramName = (typeof PROGRAM_NAMES)[number];
 
 /** Where ours stand among others' programs on the same side of an interface: those before may answer for those behind. */

@@ -16,7 +16,7 @@ const BPF_LINK_CREATE = 28;
 const BPF_LINK_UPDATE = 29;
 const BPF_LINK_DETACH = 34;
 /** enum bpf_attach_type: BPF_TCX_INGRESS, BPF_TCX_EGRESS. */
-const TCX = { from_pod: 46, to_pod: 47 } as const;
+const TCX: Readonly<Record<ProgramName, number>> = { from_pod: 46, to_pod: 47, from_uplink: 46 };
 /** BPF_F_BEFORE and BPF_F_AFTER without a relative: the head of the list, and its tail. */
 const WHERE: Readonly<Record<AttachOrder, number>> = { first: 1 << 3, last: 1 << 4 };
 /** Programs of one side, BPF_MPROG_MAX. */
@@ -133,7 +133,7 @@ export function troubleOfTcx(programFd: number, ifindex: number, program: Progra
   return isInPlace(ids, own, order) ? '' : `somebody's program stands ${order === 'first' ? 'before' : 'behind'} ${program}`;
 }
 
-/** Forgets pinned links that hang on nothing any more; returns the interfaces that still have both. */
+/** Forgets pinned links that hang on nothing any more; returns the interfaces that still have all of `programs`. */
 export function linkedInterfaces(pins: PinDirectory, programs: readonly ProgramName[]): number[] {
   return pins.linkedInterfaces().filter((ifindex) =>
     programs.every((program) => {

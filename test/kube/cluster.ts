@@ -24,8 +24,6 @@ export interface ClusterOptions {
   readonly families?: IpFamilies;
   /** Pods that leave the cluster do so with their node's address. Default: with their own, which the outside has routes to. */
   readonly masquerade?: boolean;
-  /** kube-proxy's `conntrack.tcpBeLiberal`. Default: false, as is its own. */
-  readonly liberalConntrack?: boolean;
   /** Archives of images, beside the one of tools, that every node has before its first pod. */
   readonly images?: readonly string[];
   /** A start that fails leaves everything as it is, to be looked at. Default: it takes all away. */
@@ -63,7 +61,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     cni = 'bridge',
     families = '4',
     masquerade = false,
-    liberalConntrack = false,
     images = [],
     keep = false,
     say = silent,
@@ -91,7 +88,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     });
 
     const start = (number: number, withImages: readonly string[]) =>
-      startNode({ number, name, directory, numbers, cni, masquerade, liberalConntrack, plane, images: withImages });
+      startNode({ number, name, directory, numbers, cni, masquerade, plane, images: withImages });
     const running = new Map<string, Node>();
     await phase(say, `started ${count} nodes`, async () => {
       const started = await Promise.all(order.map((number) => start(number, archives)));

@@ -1,8 +1,7 @@
 /**
  * A dual-stack cluster whose pods have routed point-to-point links, with a chain of two functions: the nftables firewall,
  * and haproxy as a transparent proxy, which ends connections and begins them anew with the client's own address and port. So
- * answers come from outside straight to the client's node, which has not seen the connection begin: docs/install.md says what
- * kube-proxy needs for that.
+ * answers come from outside straight to the client's node, whose kube-proxy would drop what conntrack has not seen begin.
  */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -77,7 +76,7 @@ const REQUESTS = 20;
 let walkthrough: KubeWalkthrough;
 let namespaces: PodNamespaces;
 beforeAll(async () => {
-  walkthrough = await startSteered({ name: 'sfcd2', directory: '/var/tmp/sfcd2', cni: 'ptp', families: 'dual', liberalConntrack: true });
+  walkthrough = await startSteered({ name: 'sfcd2', directory: '/var/tmp/sfcd2', cni: 'ptp', families: 'dual' });
   namespaces = new PodNamespaces('sfcd2');
   const { kubectl } = walkthrough.cluster;
   await kubectl(['apply', '-f', '-'], { stdin: OBJECTS });

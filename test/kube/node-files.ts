@@ -73,15 +73,15 @@ export const kubeletConfig = ({ authority, serving, cgroup }: KubeletOptions) =>
   maxPods: 200,
 });
 
-export const kubeProxyConfig = (node: string, kubeconfig: string, podRanges: readonly string[], liberal: boolean) => ({
+export const kubeProxyConfig = (node: string, kubeconfig: string, podRanges: readonly string[]) => ({
   apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
   kind: 'KubeProxyConfiguration',
   mode: 'iptables',
   hostnameOverride: node,
   clientConnection: { kubeconfig },
   clusterCIDR: podRanges.join(','),
-  // The table's size is the machine's, not the node's. Liberal: what the node has not seen begin is forwarded all the same.
-  conntrack: { maxPerCore: 0, tcpBeLiberal: liberal },
+  // The table's size is the machine's, not the node's.
+  conntrack: { maxPerCore: 0 },
   iptables: { minSyncPeriod: '200ms' },
 });
 

@@ -34,7 +34,6 @@ export interface NodeOptions {
   readonly numbers: Numbers;
   readonly cni: Cni;
   readonly masquerade: boolean;
-  readonly liberalConntrack: boolean;
   readonly plane: ControlPlane;
   /** Archives of images that are there before the first pod. */
   readonly images: readonly string[];
@@ -88,7 +87,7 @@ export async function startNode(options: NodeOptions): Promise<Node> {
   const json = (path: string, content: unknown) => file(path, `${JSON.stringify(content, null, 2)}\n`);
   await file('/etc/containerd/config.toml', containerdConfig());
   await json('/etc/kubernetes/kubelet.json', kubeletConfig({ authority: plane.authority.certificate, serving, cgroup: `/${cgroup}` }));
-  await json('/etc/kubernetes/kube-proxy.json', kubeProxyConfig(name, kubeProxy, numbers.podRanges, options.liberalConntrack));
+  await json('/etc/kubernetes/kube-proxy.json', kubeProxyConfig(name, kubeProxy, numbers.podRanges));
   await mkdir(pathOf(CNI_PROGRAMS), { recursive: true });
   for (const plugin of PLUGINS) await copyFile(join(HOST_PLUGINS, plugin), join(pathOf(CNI_PROGRAMS), plugin));
 

@@ -116,21 +116,14 @@ static __noinline int relay(struct __sk_buff *skb, struct scratch *own, struct s
 	return go_onward(skb, way, ROUTE_AT(flow, next), &own->fib);
 }
 
-/* The pod's own reply, through the chain and back: for who opened the flow, wherever that is. */
-static __noinline int leave(struct __sk_buff *skb, struct scratch *own)
+/*
+ * The pod's own reply, through the chain and back: for who opened the flow, wherever that is. As the stack decides: its netfilter has
+ * seen the request come, may have translated it (a Service's address, a node's port), and has to see the reply.
+ */
+static __always_inline int leave(struct __sk_buff *skb, const struct scratch *own)
 {
-	const struct packet *outer = &own->outer, *inner = &own->inner;
-	enum way way;
-
-	own->tunnel = (struct tunnel){.source = inner->source, .destination = inner->destination, .family = inner->family};
-	way = find_way(skb, &own->tunnel, inner->tos, skb->gso_size ? wrapped_segment(skb, inner, 0) : inner->length, NULL, &own->fib);
-	if (way == WAY_TOO_BIG) {
-		own->says = too_big(inner->family, own->fib.mtu_result);
-		count(REASON_TOO_BIG, DIRECTION_TO_POD, outer->length);
-		return TELL_ICMP;
-	}
-	count(REASON_REPLY_LEFT, DIRECTION_TO_POD, outer->length);
-	return go_onward(skb, way, NULL, &own->fib);
+	count(REASON_REPLY_LEFT, DIRECTION_TO_POD, own->outer.length);
+	return go_onward(skb, WAY_STACK, NULL, &own->fib);
 }
 
 /*

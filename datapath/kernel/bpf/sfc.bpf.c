@@ -1,8 +1,9 @@
 /*
- * The steering datapath. Two programs hang on the host side of every pod's veth:
+ * The steering datapath. Two programs hang on the host side of every pod's veth, one on the node's own links:
  *
  *   pod ──eth0──veth── tc ingress: from_pod ──► host      (what the pod sends)
  *   pod ──eth0──veth── tc egress:  to_pod   ◄── host      (what the pod is about to receive)
+ *   wire ──── eth0 ─── tc ingress: from_uplink ─► host    (answers that came past the chain)
  *
  * from_pod is classifier (RFC 7665 3), forwarder and proxy for functions that know nothing of NSH:
  * one look-up in sfcflow tells an established flow's direction and hop. to_pod validates, unwraps
@@ -13,6 +14,7 @@
 #include "ingress.h"
 #include "pmtu.h"
 #include "tell.h"
+#include "uplink.h"
 #include "visit.h"
 
 /* Established flows take the straight way down: one look-up, no matter what is selected. */
@@ -80,6 +82,8 @@ static __always_inline int leave_pod(struct __sk_buff *skb, struct packet *packe
 			/* The next packet asks again. Of one that is bypassed not even an old hop stays: its replies come past that as well. */
 			if (decision.reason == REASON_BYPASSED)
 				flow->flags &= ~(FLOW_FLAG_NEXT_HOP | FLOW_FLAG_RESOLVED);
+			if (decision.hop == HOP_PLAIN)
+				mark_half_seen(skb);
 			if (decision.hop == HOP_DROP || decision.hop == HOP_REJECT || decision.reason == REASON_BYPASSED)
 				return not_steered(&decision, packet, DIRECTION_FROM_POD);
 			if (!remember(flow, &decision, source))
@@ -90,6 +94,7 @@ static __always_inline int leave_pod(struct __sk_buff *skb, struct packet *packe
 	flow_touch(flow, true, packet->length);
 	if (!(flow->flags & FLOW_FLAG_NEXT_HOP)) {
 		count(REASON_LEFT_CLUSTER, DIRECTION_FROM_POD, packet->length);
+		mark_half_seen(skb);
 		return VERDICT_PASS;
 	}
 	return steer_forth(skb, packet, flow, flow->next_path, flow->ttl - 1, false, established_reason(flow), DIRECTION_FROM_POD);
@@ -144,6 +149,14 @@ int to_pod(struct __sk_buff *skb)
 		return verdict;
 	/* It may have come out of a tunnel meanwhile. */
 	return parse(skb, &own->outer) == PARSE_OK ? tell(skb, &own->outer, verdict, DIRECTION_TO_POD) : VERDICT_DROP;
+}
+
+SEC("tc")
+int from_uplink(struct __sk_buff *skb)
+{
+	struct packet packet;
+
+	return enter_node(skb, &packet);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -39,6 +39,13 @@ static __always_inline bool is_onward(struct __sk_buff *skb)
 	return true;
 }
 
+/* The node's netfilter sees one direction of the packet's flow at most. Who has marked the packet before us needs that mark more. */
+static __always_inline void mark_half_seen(struct __sk_buff *skb)
+{
+	if (!skb->mark)
+		skb->mark = HALF_SEEN_MARK;
+}
+
 /* Exchanges the frame's Ethernet addresses. */
 static __always_inline void turn_ethernet(struct __sk_buff *skb)
 {

@@ -48,6 +48,7 @@ export function openUserspaceDatapath(options: UserspaceOptions): UserspaceDatap
     adopted: [],
     // Its filters are looked after by nobody yet: whoever takes clsact away takes them.
     troubled: () => [],
+    setUplinks: () => [],
     restore: () => undefined,
     attach(ifindex, ifname) {
       const known = interfaces.get(ifindex);

@@ -4,8 +4,8 @@
  */
 
 import koffi from 'koffi';
-import { SfcError } from '../../errors/index.js';
-import { closeFd, openSocket } from '../libc.js';
+import { SfcError } from '../errors/index.js';
+import { closeFd, openSocket } from './libc.js';
 
 /** NFT_CTX_OUTPUT_JSON of nftables/libnftables.h. */
 const OUTPUT_JSON = 1 << 4;

@@ -1,0 +1,58 @@
+/**
+ * Packets of which the node's netfilter sees one direction: requests that leave a chain here while their answers come in elsewhere,
+ * and answers to requests that left elsewhere. Conntrack calls most of them invalid, and where kube-proxy runs, what is
+ * invalid is dropped (its chain KUBE-FORWARD). The rules take those that the datapath knows from the invalid ones: what conntrack
+ * has called invalid, and only that, becomes untracked. What it can follow it follows, and translates as before.
+ *
+ *     tc: mark ──► conntrack (-200): valid? ─► as it is
+ *                                    invalid ─► untracked (-190) ──► forward: no longer invalid
+ *
+ * The table is the state, and outlives whoever made it, as the programs do.
+ */
+
+import { HALF_SEEN_MARK } from '../../maps/index.js';
+import { nft } from '../nftables.js';
+import { NODE_DEVICE } from '../userspace/io/devices.js';
+
+const TABLE = 'inet sfc_half_seen';
+/** An empty chain of this name says by which text the table was made. */
+const LAYOUT = 'layout_1';
+/** Behind conntrack (-200), before all that translates or routes by marks (-150 and later). */
+const PRIORITY = -190;
+
+const RULES = `table ${TABLE}
+delete table ${TABLE}
+table ${TABLE} {
+  counter untracked { }
+  chain ${LAYOUT} { }
+  chain half_seen {
+    ct state invalid counter name untracked notrack
+    meta mark ${HALF_SEEN_MARK} meta mark set 0
+  }
+  chain prerouting {
+    type filter hook prerouting priority ${PRIORITY}; policy accept;
+    meta mark ${HALF_SEEN_MARK} jump half_seen
+    iifname "${NODE_DEVICE}" jump half_seen
+  }
+}`;
+
+/**
+ * Makes the rules where they are not there, or of another version.
+ * @returns why that could not be done; empty when they are there
+ */
+export function keepHalfSeenRules(): string {
+  try {
+    return nft(`list chain ${TABLE} ${LAYOUT}`).words === '' ? '' : nft(RULES).words;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Takes them away. What is not there is fine, nftables as a whole included. */
+export function removeHalfSeenRules(): void {
+  try {
+    nft(`table ${TABLE}\ndelete table ${TABLE}`);
+  } catch {
+    // No nftables, no rules.
+  }
+}
