@@ -173,6 +173,7 @@ function cluster(store: MapStore = createMemoryStore()) {
       datapath,
       discovery,
       keepHalfSeen: () => '',
+      conntrack: async () => '',
       guard: new GuardKeeper({ mode: 'off', tables: NO_TABLES, received: () => new Map(), wait: async () => undefined, log }),
       guardExcept: [],
       markGuard: () => undefined,

@@ -22,9 +22,18 @@ import { type GuardKeeper, type HostFacts, missingOf } from './guard/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
 import type { Log } from './log.js';
 import { counterViews, entryViews, mapViews } from './map-views.js';
+import { OpenFlows } from './open-flows/index.js';
 import { Outages, outageProblem } from './outages.js';
 import { aimKey, aimsOf, Prober } from './probes/index.js';
-import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
+import {
+  buildTarget,
+  ClientsSeen,
+  clientsPeriodMs,
+  type LocatedEndpoint,
+  maglevLayer,
+  Reconciler,
+  type Target,
+} from './reconciler/index.js';
 import { RoundLog } from './round-log.js';
 import { type Rounds, startRounds } from './rounds.js';
 import type { Sandboxes, SandboxRecord } from './sandboxes/index.js';
@@ -66,6 +75,8 @@ export interface AgentOptions {
   readonly datapath: Datapath;
   readonly discovery: Discovery;
   readonly guard: GuardKeeper;
+  /** Runs conntrack(8) with these arguments; what it prints. Throws where it cannot be run. */
+  readonly conntrack: (args: readonly string[]) => Promise<string>;
   /** Makes the rules for packets of which netfilter sees one direction, where they are missing; says why it could not. */
   readonly keepHalfSeen: () => string;
   /** Leaves word, for whoever starts pods while no agent runs, whether new interfaces are held. */
@@ -106,6 +117,7 @@ export class Agent implements AgentView {
   readonly #sizes: Sizes;
   readonly #attachments: Attachments;
   readonly #uplinks: Uplinks;
+  readonly #openFlows: OpenFlows;
   /** As the source tells it; `#world` has what a CNI plugin told besides. */
   #read: World | undefined;
   #world: World | undefined;
@@ -126,6 +138,12 @@ export class Agent implements AgentView {
     this.#reconciler = new Reconciler(options.datapath.store, options.clock.monotonic, options.resyncMs);
     this.#attachments = new Attachments(options.datapath, options.log);
     this.#uplinks = new Uplinks(options.datapath, options.keepHalfSeen, options.log);
+    this.#openFlows = new OpenFlows({
+      conntrack: options.conntrack,
+      map: this.#maps.sfcflow,
+      now: options.clock.flows,
+      log: options.log,
+    });
     this.#startedAt = options.clock.wall().toISOString();
     this.#said = new RoundLog(options.log);
     this.#outages = new Outages(options.log, options.clock.wall);
@@ -197,6 +215,17 @@ export class Agent implements AgentView {
   #wrapping(): boolean {
     const { endpoints } = this.#reconciler.observed;
     return [...endpoints.values()].some(({ flags }) => (flags & (SELECTS | ENDPOINT_FLAG.function)) !== 0);
+  }
+
+  /** Pods that had no selector before and ran already; of those that start nothing is open. */
+  #becoming(located: readonly LocatedEndpoint[], target: Target): readonly LocatedEndpoint[] {
+    const { endpoints } = this.#reconciler.observed;
+    const selected = new Set([...target.selects.values()].map(({ key }) => key.endpoint));
+    return located.filter(({ id, ifindex }) => {
+      const before = endpoints.get(ifindex);
+      const ran = before === undefined ? this.#state === undefined : (before.flags & SELECTS) === 0;
+      return ran && selected.has(id);
+    });
   }
 
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
@@ -327,6 +356,7 @@ export class Agent implements AgentView {
     const [coming, going] = comingAndGoing(before, target);
     guard.open(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, '']))), coming, going);
     this.#attachments.leave([...going, ...coming.filter((ifindex) => before.has(ifindex))]);
+    await this.#openFlows.remember(this.#becoming(located, target));
     const result = this.#reconciler.reconcile(target);
     if (result.changes > 0) datapath.policyChanged();
     const { observed } = this.#reconciler;

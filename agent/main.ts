@@ -73,6 +73,7 @@ async function run(settings: Settings, version: string, root: string, log: Logge
     discovery: hostDiscovery(runCommand, (ms) => wait(ms)),
     guard,
     keepHalfSeen: keepHalfSeenRules,
+    conntrack: (args) => runCommand('conntrack', args),
     markGuard: (on) => markGuard(settings.runDir, on),
     guardExcept: exceptions(settings),
     allocations: opened.allocations,

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encapsulate, NSH_TTL_CLASSIFIER, type Tunnel, toSi, toSpi } from '../geneve/index.js';
-import { ENDPOINT_FLAG } from '../maps/index.js';
+import { ENDPOINT_FLAG, FLOW_ROLE } from '../maps/index.js';
 import { addressOf, CAST, frame, type Name, type Stage, tunnelOf } from './cast.js';
 
 const between = (source: Name, destination: Name) => ({ source: addressOf(CAST[source]), destination: addressOf(CAST[destination]) });
@@ -75,6 +75,49 @@ export function selectionRecords(open: () => Stage): void {
       stage.path(1, 1, ['firewall']).path(2, 1, ['proxy']);
       stage.pod('vpn', { selects: true, alsoSelects: selectsAnyProtocol }).selects('vpn', 1, 1, { protocol: 0 }).selects('vpn', 2, 1);
       expect([spiOf(80), spiOf(80, { protocol: 'tcp' })]).toEqual([2, 1]);
+    });
+  });
+
+  describe('a flow that was there before it was selected', () => {
+    const answer = frame({ from: CAST.server, to: CAST.vpn, sourcePort: 80, destinationPort: 4000 });
+    const own = frame({ from: CAST.vpn, to: CAST.server });
+    const elsewhere: [string, number] = ['198.51.100.0', 24];
+    const roles = () => [...stage.maps.sfcflow.entries()].map(([, { role }]) => role);
+    /** A selector comes that means it; the pod has others already. */
+    const select = () => stage.pod('vpn', { selects: true, generation: 2 }).selects('vpn', 1, 1);
+
+    it('takes its chain with the pod’s next packet, though an answer comes first', () => {
+      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1, { cidr: elsewhere });
+      expect(stage.send(own)).toMatchObject({ verdict: 'pass', counted: {} });
+      expect(roles()).toEqual([FLOW_ROLE.outbound]);
+      select();
+      expect(stage.receive(answer)).toMatchObject({ verdict: 'pass', counted: {} });
+      expect(stage.send(own).counted).toEqual({ 'steered-source': 1 });
+      expect(roles()).toEqual([FLOW_ROLE.source]);
+      expect(stage.receive(answer).counted).toEqual({ 'reply-entered': 1 });
+    });
+
+    it('is not classified again as long as nothing changes', () => {
+      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1, { cidr: elsewhere });
+      stage.send(own);
+      stage.selects('vpn', 1, 1); // the agent has not said so yet
+      expect(stage.send(own)).toMatchObject({ verdict: 'pass', counted: {} });
+      select();
+      expect(stage.send(own).counted).toEqual({ 'steered-source': 1 });
+    });
+
+    it('that somebody opened to the pod stays that one’s', () => {
+      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1, { cidr: elsewhere });
+      stage.receive(answer);
+      expect(roles()).toEqual([FLOW_ROLE.inbound]);
+      select();
+      expect(stage.send(own)).toMatchObject({ verdict: 'pass', counted: {} });
+    });
+
+    it('of TCP leaves no entry: its SYN tells', () => {
+      stage.pod('vpn', { selects: true }).selects('vpn', 1, 1, { cidr: elsewhere });
+      for (const tcpFlags of [2, 16]) stage.send(frame({ from: CAST.vpn, to: CAST.server, protocol: 'tcp', tcpFlags }));
+      expect(roles()).toEqual([]);
     });
   });
 

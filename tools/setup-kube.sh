@@ -5,7 +5,7 @@ set -euo pipefail
 # command or file -> package
 declare -A need=(
   [etcd]=etcd-server [containerd]=containerd [runc]=runc [/usr/lib/cni/bridge]=containernetworking-plugins
-  [mmdebstrap]=mmdebstrap [buildah]=buildah [conntrack]=conntrack [iptables]=iptables [openssl]=openssl [hostname]=hostname [openvpn]=openvpn
+  [mmdebstrap]=mmdebstrap [buildah]=buildah [iptables]=iptables [openssl]=openssl [hostname]=hostname [openvpn]=openvpn
 )
 missing=()
 for what in "${!need[@]}"; do

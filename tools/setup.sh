@@ -12,7 +12,7 @@ declare -A need=(
   [clang]=clang [tcpdump]=tcpdump [tshark]=tshark [nft]=nftables [ip]=iproute2 [iperf3]=iperf3 [curl]=curl
   [nsenter]=util-linux [/usr/include/bpf/bpf_helpers.h]=libbpf-dev [python3]=python3 [c++]=g++
   [ping]=iputils-ping [traceroute]=traceroute [ethtool]=ethtool
-  [/usr/lib/cni/bridge]=containernetworking-plugins [bpftool]=bpftool
+  [/usr/lib/cni/bridge]=containernetworking-plugins [bpftool]=bpftool [conntrack]=conntrack
 )
 missing=()
 for what in "${!need[@]}"; do

@@ -170,6 +170,10 @@ export class Pipeline {
       const path = role === FLOW_ROLE.ingress ? (flows.nextPath(flow) & ~0xff) >>> 0 : flows.path(flow);
       return this.#steer(flow, PREVIOUS, path, TTL_MAX - flows.ttl(flow), true, 'steered-reply');
     }
+    if (role === FLOW_ROLE.outbound && flows.epoch(flow) === this.epoch) {
+      flows.touch(flow, true, packet.length); // nothing has selected it since
+      return VERDICT.pass;
+    }
     if (role !== FLOW_ROLE.source && role !== FLOW_ROLE.function) return this.#unknown(flow, false);
     if (role === FLOW_ROLE.function && flows.ttl(flow) <= 1) return this.#drop('nsh-ttl', DIRECTION.fromPod, packet.length);
     if (flows.epoch(flow) !== this.epoch || (flows.flags(flow) & FLOW_FLAG.resolved) === 0) {
@@ -471,7 +475,8 @@ export class Pipeline {
     if (path === 0) {
       if (kept)
         flows.remove(flow); // was steered, is no longer selected
-      else if (flow !== NONE || (this.#endpointFlags(source) & ENDPOINT_SELECTS.ingress) !== 0) this.#ownFlow(source, flow);
+      else if (flow !== NONE || packet.protocol !== TCP || (this.#endpointFlags(source) & ENDPOINT_SELECTS.ingress) !== 0)
+        this.#ownFlow(source, flow);
       return VERDICT.pass;
     }
     this.#takePath(path, kept ? flow : NONE, 'steered-source');
@@ -499,15 +504,22 @@ export class Pipeline {
     return packet.isError || packet.isFromNobody;
   }
 
-  /** The pod opens a flow that nothing steers: the replies are no ingress. TCP: the SYN only, never its middle. */
+  /**
+   * The pod opens a flow that nothing steers: the replies are no ingress, and no flow that somebody opens to the pod. Of TCP, where a
+   * SYN tells the latter, only the former matters; its middle tells nothing.
+   */
   #ownFlow(source: number, flow: number): void {
     const packet = this.#packet;
     const flows = this.#flows;
     if (flow !== NONE) {
-      if (flows.role(flow) === FLOW_ROLE.outbound) flows.touch(flow, true, packet.length);
+      if (flows.role(flow) !== FLOW_ROLE.outbound) return;
+      flows.setEpoch(flow, this.epoch);
+      flows.touch(flow, true, packet.length);
       return;
     }
-    if (this.#selectedFor(source, DIRECTION.toPod) === 0 || (packet.protocol === TCP && !isOpening(packet.tcpFlags))) return;
+    const ingress = this.#selectedFor(source, DIRECTION.toPod) !== 0;
+    if (packet.protocol === TCP ? !ingress || !isOpening(packet.tcpFlags) : !ingress && this.#selectedFor(source, DIRECTION.fromPod) === 0)
+      return;
     this.#rememberOwn(source, FLOW_ROLE.outbound);
   }
 
@@ -520,6 +532,7 @@ export class Pipeline {
     flows.setOwner(slot, this.#endpointId(endpoint), role);
     flows.setFlags(slot, FLOW_FLAG.resolved | (flows.aToB ? FLOW_FLAG.forwardAToB : 0));
     flows.setTcpState(slot, firstTcpState(packet.tcpFlags));
+    flows.setEpoch(slot, this.epoch);
     flows.touch(slot, true, packet.length);
   }
 

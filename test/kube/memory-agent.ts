@@ -107,6 +107,7 @@ export function startMemoryAgent(options: MemoryAgentOptions): MemoryAgent {
     datapath: memoryDatapath(store),
     discovery: everyAddress(),
     keepHalfSeen: () => '',
+    conntrack: async () => '',
     guard: new GuardKeeper({ mode: 'off', tables, received: () => new Map(), wait: async () => undefined, log }),
     guardExcept: [],
     markGuard: () => undefined,

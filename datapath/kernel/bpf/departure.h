@@ -33,17 +33,22 @@ static __noinline int from_pod_exception(struct __sk_buff *skb, struct packet *p
 	               : VERDICT_PASS;
 }
 
-/* The pod opens a flow that nothing steers: the replies are no ingress. TCP: the SYN only, never its middle. */
+/*
+ * The pod opens a flow that nothing steers: the replies are no ingress, and no flow that somebody opens to the pod. Of TCP, where a
+ * SYN tells the latter, only the former matters; its middle tells nothing.
+ */
 static __always_inline void own_flow(struct __sk_buff *skb, const struct endpoint_value *source, const struct packet *packet,
                                      const struct sfcflow_key *key, bool a_to_b, struct sfcflow_value *known)
 {
 	if (known) {
-		if (known->role == FLOW_ROLE_OUTBOUND)
+		if (known->role == FLOW_ROLE_OUTBOUND) {
+			known->epoch = policy_epoch;
 			flow_touch(known, true, packet->length);
+		}
 		return;
 	}
-	if (!selected_for(source, packet, DIRECTION_TO_POD) ||
-	    (packet->protocol == IPPROTO_TCP && !tcp_is_opening(packet->tcp_flags)))
+	if (packet->protocol == IPPROTO_TCP ? !selected_for(source, packet, DIRECTION_TO_POD) || !tcp_is_opening(packet->tcp_flags)
+	                                    : !selected_for(source, packet, DIRECTION_TO_POD) && !selected_for(source, packet, DIRECTION_FROM_POD))
 		return;
 	remember_own(skb, source, packet, key, a_to_b, FLOW_ROLE_OUTBOUND);
 }

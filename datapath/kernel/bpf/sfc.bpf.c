@@ -58,6 +58,10 @@ static __always_inline int leave_pod(struct __sk_buff *skb, struct packet *packe
 		return steer_back(skb, packet, flow, path_back(flow), NSH_TTL_MAX - flow->ttl);
 	}
 
+	if (flow->role == FLOW_ROLE_OUTBOUND && flow->epoch == policy_epoch) { /* nothing has selected it since */
+		flow_touch(flow, true, packet->length);
+		return VERDICT_PASS;
+	}
 	if (flow->role != FLOW_ROLE_SOURCE && flow->role != FLOW_ROLE_FUNCTION) /* the pod routes it on, or has opened it: its own egress */
 		return from_pod_unknown(skb, packet, &key, a_to_b, flow, NULL);
 	if (flow->role == FLOW_ROLE_FUNCTION && flow->ttl <= 1)

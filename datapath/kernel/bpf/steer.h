@@ -239,6 +239,7 @@ static __always_inline void remember_own(struct __sk_buff *skb, const struct end
 	flow->flags = FLOW_FLAG_RESOLVED | (a_to_b ? FLOW_FLAG_FORWARD_A_TO_B : 0);
 	flow->endpoint = endpoint->id;
 	flow->tcp_state = tcp_first_state(packet->tcp_flags);
+	flow->epoch = policy_epoch;
 	flow_touch(flow, true, packet->length);
 	bpf_map_update_elem(&sfcflow, key, flow, BPF_NOEXIST); /* a known flow stays what it is */
 }
