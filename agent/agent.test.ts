@@ -172,7 +172,7 @@ function cluster(store: MapStore = createMemoryStore()) {
       intervalMs: 20,
       datapath,
       discovery,
-      keepHalfSeen: () => '',
+      keepHalfSeen: () => ({ there: true, trouble: '' }),
       conntrack: async () => '',
       guard: new GuardKeeper({ mode: 'off', tables: NO_TABLES, received: () => new Map(), wait: async () => undefined, log }),
       guardExcept: [],

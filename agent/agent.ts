@@ -9,7 +9,7 @@
  * (clock, discovery, allocations, datapath) comes in as a port.
  */
 
-import { type Datapath, isPodKind } from '../datapath/index.js';
+import { type Datapath, type HalfSeenRules, isPodKind } from '../datapath/index.js';
 import { ENDPOINT_FLAG, ENDPOINT_SELECTS, type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
 import { type Address, compileNode, type FailsProbes, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
 import type { Allocation, Allocations } from './allocation/index.js';
@@ -77,8 +77,8 @@ export interface AgentOptions {
   readonly guard: GuardKeeper;
   /** Runs conntrack(8) with these arguments; what it prints. Throws where it cannot be run. */
   readonly conntrack: (args: readonly string[]) => Promise<string>;
-  /** Makes the rules for packets of which netfilter sees one direction, where they are missing; says why it could not. */
-  readonly keepHalfSeen: () => string;
+  /** Makes the rules for packets of which netfilter sees one direction, where they are needed and missing. */
+  readonly keepHalfSeen: () => HalfSeenRules;
   /** Leaves word, for whoever starts pods while no agent runs, whether new interfaces are held. */
   readonly markGuard: (on: boolean) => void;
   /** Interfaces that are none of pods, by name. */

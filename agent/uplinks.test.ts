@@ -63,7 +63,8 @@ describe('following them', () => {
   const set: string[][] = [];
   const said: string[] = [];
   let troubled: readonly TroubledInterface[] = [];
-  let rules = '';
+  let rules = { there: true, trouble: '' };
+  let asked = 0;
   const datapath = {
     kind: 'kernel' as const,
     setUplinks: (links: readonly UplinkInterface[]) => {
@@ -71,7 +72,11 @@ describe('following them', () => {
       return troubled;
     },
   };
-  const uplinks = new Uplinks(datapath, () => rules, { warn: (_: object, message: string) => said.push(message) } as unknown as Log);
+  const keepRules = () => {
+    asked++;
+    return rules;
+  };
+  const uplinks = new Uplinks(datapath, keepRules, { warn: (_: object, message: string) => said.push(message) } as unknown as Log);
 
   it('gives them the program while packets are wrapped here, and takes it away afterwards', () => {
     uplinks.follow(survey, [6, 10]);
@@ -85,12 +90,27 @@ describe('following them', () => {
 
   it('says once what is wrong and what that means', () => {
     troubled = [{ ifindex: 3, ifname: 'eth1', why: 'from_uplink on eth1 (tcx): ENODEV' }];
-    rules = 'libnftables.so.1 is not installed';
+    rules = { there: false, trouble: 'libnftables.so.1 is not installed' };
     for (const _ of ['first', 'again']) uplinks.follow(survey, [6, 10]);
     expect(uplinks.names).toEqual(['eth0', 'flannel.1']);
     expect(said).toEqual([
       expect.stringMatching(/^eth1: from_uplink on eth1 \(tcx\): ENODEV; .* may be dropped as invalid$/),
       expect.stringMatching(/libnftables\.so\.1 is not installed.* may drop them as invalid$/),
     ]);
+  });
+
+  it('asks for the rules until they are there, and again when the host has changed', () => {
+    rules = { there: false, trouble: '' };
+    uplinks.follow(survey, []);
+    asked = 0;
+    for (const _ of [1, 2]) uplinks.restore();
+    expect(asked).toBe(2);
+    rules = { there: true, trouble: '' };
+    for (const _ of [1, 2, 3]) uplinks.restore();
+    expect(asked).toBe(3);
+    uplinks.follow(survey, []);
+    expect(asked).toBe(4);
+    uplinks.follow(undefined, []);
+    expect(asked).toBe(4);
   });
 });

@@ -3,7 +3,7 @@
  * which packets come to the node, which knows answers that have come past their chain, and the rules for what is marked.
  */
 
-import type { Datapath, UplinkInterface } from '../datapath/index.js';
+import type { Datapath, HalfSeenRules, UplinkInterface } from '../datapath/index.js';
 import type { Link, Survey } from './discovery/index.js';
 import { type Log, Standing } from './log.js';
 
@@ -33,15 +33,15 @@ export function uplinksOf({ links, routes }: Pick<Survey, 'links' | 'routes'>, p
 
 export class Uplinks {
   readonly #datapath: Pick<Datapath, 'kind' | 'setUplinks'>;
-  readonly #keepRules: () => string;
+  readonly #keepRules: () => HalfSeenRules;
   readonly #log: Log;
   readonly #standing = new Standing();
   #wanted: readonly UplinkInterface[] = [];
   #names: readonly string[] = [];
-  #trouble = '';
+  #wrapping = false;
+  #rules: HalfSeenRules = { there: false, trouble: '' };
 
-  /** @param keepRules makes them where they are missing; says why it could not */
-  constructor(datapath: Pick<Datapath, 'kind' | 'setUplinks'>, keepRules: () => string, log: Log) {
+  constructor(datapath: Pick<Datapath, 'kind' | 'setUplinks'>, keepRules: () => HalfSeenRules, log: Log) {
     this.#datapath = datapath;
     this.#keepRules = keepRules;
     this.#log = log;
@@ -55,12 +55,14 @@ export class Uplinks {
   /** @param survey undefined: no pod of this node has its packets wrapped, and nothing is needed */
   follow(survey: Pick<Survey, 'links' | 'routes'> | undefined, pods: Iterable<number>): void {
     this.#wanted = survey === undefined ? [] : uplinksOf(survey, pods);
-    this.#trouble = survey === undefined ? '' : this.#keepRules();
+    this.#wrapping = survey !== undefined;
+    this.#rules = { there: false, trouble: '' };
     this.restore();
   }
 
-  /** Puts programs back that others have taken away. */
+  /** Puts programs back that others have taken away, and makes the rules when the node has begun to track connections. Cheap. */
   restore(): void {
+    if (this.#wrapping && !this.#rules.there) this.#rules = this.#keepRules();
     const troubled = this.#datapath.setUplinks(this.#wanted);
     const missing = new Set(troubled.map(({ ifindex }) => ifindex));
     this.#names =
@@ -68,8 +70,8 @@ export class Uplinks {
     const words = troubled.map(
       ({ ifname, why }) => `${ifname}: ${why}; answers that come by it past their chain may be dropped as invalid`,
     );
-    if (this.#trouble !== '')
-      words.push(`no rules for packets of which netfilter sees one direction (${this.#trouble}): it may drop them as invalid`);
+    if (this.#rules.trouble !== '')
+      words.push(`no rules for packets of which netfilter sees one direction (${this.#rules.trouble}): it may drop them as invalid`);
     this.#standing.tell(words, (message) => this.#log.warn({}, message));
   }
 }

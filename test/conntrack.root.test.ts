@@ -99,7 +99,11 @@ describe.each(['tcx', 'clsact'])('beside what drops the invalid, by %s', (method
 
   beforeAll(async () => {
     testbed = await buildTestbed(bed);
-    for (const { namespace } of bed.nodes) await inNamespace(namespace, ['nft', '-f', '-'], { stdin: INVALID });
+    for (const { namespace } of bed.nodes) {
+      await inNamespace(namespace, ['nft', '-f', '-'], { stdin: INVALID });
+      // A node that tracks connections has some, before it has pods.
+      await inNamespace(namespace, ['ping', '-c', '1', '-W', '5', bed.nodes[0]?.address ?? '']);
+    }
     cluster = await startCluster(testbed, { policy: POLICY, flags: ['--attach', method], expected: () => ({ sfcpath: 4 }) });
     await cluster.ready();
     servers.push(await startEchoServer(bed), await startEchoServer(bed, { ...pod('shop'), port }));

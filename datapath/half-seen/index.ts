@@ -7,9 +7,11 @@
  *     tc: mark ──► conntrack (-200): valid? ─► as it is
  *                                    invalid ─► untracked (-190) ──► forward: no longer invalid
  *
- * The table is the state, and outlives whoever made it, as the programs do.
+ * The table is the state, and outlives whoever made it, as the programs do. It is made only where the node tracks connections: a rule
+ * that asks for a state makes the kernel track them, and put fragments together in front of us.
  */
 
+import { readFileSync } from 'node:fs';
 import { HALF_SEEN_MARK } from '../../maps/index.js';
 import { nft } from '../nftables.js';
 import { NODE_DEVICE } from '../userspace/io/devices.js';
@@ -36,15 +38,31 @@ table ${TABLE} {
   }
 }`;
 
-/**
- * Makes the rules where they are not there, or of another version.
- * @returns why that could not be done; empty when they are there
- */
-export function keepHalfSeenRules(): string {
+/** Connections that are tracked in the network namespace of whoever reads it; there is none where nobody asks for states. */
+const COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
+
+function tracksConnections(): boolean {
   try {
-    return nft(`list chain ${TABLE} ${LAYOUT}`).words === '' ? '' : nft(RULES).words;
+    return Number(readFileSync(COUNT, 'latin1')) > 0;
+  } catch {
+    return false; // no connection tracking in this kernel, or not loaded
+  }
+}
+
+export interface HalfSeenRules {
+  readonly there: boolean;
+  /** Why they could not be made; empty when they are there, or not needed so far. */
+  readonly trouble: string;
+}
+
+/** Makes the rules where they are needed and not there, or of another version. */
+export function keepHalfSeenRules(): HalfSeenRules {
+  if (!tracksConnections()) return { there: false, trouble: '' };
+  try {
+    const trouble = nft(`list chain ${TABLE} ${LAYOUT}`).words === '' ? '' : nft(RULES).words;
+    return { there: trouble === '', trouble };
   } catch (error) {
-    return (error as Error).message;
+    return { there: false, trouble: (error as Error).message };
   }
 }
 

@@ -106,7 +106,7 @@ export function startMemoryAgent(options: MemoryAgentOptions): MemoryAgent {
     ...(options.resyncMs === undefined ? {} : { resyncMs: options.resyncMs }),
     datapath: memoryDatapath(store),
     discovery: everyAddress(),
-    keepHalfSeen: () => '',
+    keepHalfSeen: () => ({ there: true, trouble: '' }),
     conntrack: async () => '',
     guard: new GuardKeeper({ mode: 'off', tables, received: () => new Map(), wait: async () => undefined, log }),
     guardExcept: [],
