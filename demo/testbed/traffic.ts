@@ -1,6 +1,6 @@
 /** Traffic inside the testbed: echo server, requests, bulk transfers. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SfcError } from '../../errors/index.js';
 import type { Blueprint } from './blueprint.js';
@@ -140,7 +140,13 @@ function allClients({ client }: Blueprint): { readonly namespace: string; readon
   return client && { namespace: client.namespace, addresses: client.addressing.flatMap(({ addresses }) => addresses) };
 }
 
-/** Sends hand-made IP packets from inside a namespace, headers and all. Throws `COMMAND_FAILED`. */
+/** The first CPU that this process may run on. */
+const firstCpu = () => /^Cpus_allowed_list:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+
+/**
+ * Sends hand-made IP packets from inside a namespace, headers and all, in this order. On one CPU: each has a queue of packets that
+ * came over a veth, and those of a sender that moves to another one overtake. Throws `COMMAND_FAILED`.
+ */
 export async function sendRaw(
   namespace: string,
   packets: readonly { readonly destination: string; readonly bytes: Uint8Array }[],
@@ -148,7 +154,7 @@ export async function sendRaw(
   const order: RawOrder = {
     packets: packets.map(({ destination, bytes }) => ({ destination, hex: Buffer.from(bytes).toString('hex') })),
   };
-  await inNamespace(namespace, [process.execPath, script('raw-sender')], { stdin: JSON.stringify(order) });
+  await inNamespace(namespace, ['taskset', '-c', firstCpu(), process.execPath, script('raw-sender')], { stdin: JSON.stringify(order) });
 }
 
 /**
