@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { unsteeredOn } from '../../demo/kube/installed.js';
 import type { KubeWalkthrough } from '../../demo/kube/walkthrough.js';
+import { firewallAlone } from './firewall-alone.js';
 import { startSteered } from './shared.js';
 
 let walkthrough: KubeWalkthrough;
@@ -25,3 +26,6 @@ describe('beside Flannel', () => {
     expect(await unsteeredOn(walkthrough.cluster)).toBe(0);
   }, 180_000);
 });
+
+// Answers come in over VXLAN, or from outside.
+firewallAlone(async () => walkthrough);
