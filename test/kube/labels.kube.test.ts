@@ -1,7 +1,7 @@
 /** Selection by labels that change while traffic runs. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { programmed, unsteeredOn } from '../../demo/kube/installed.js';
+import { agentOf, programmed, SYSTEM, unsteeredOn } from '../../demo/kube/installed.js';
 import { PodNamespaces, runningPods } from '../../demo/kube/pods.js';
 import type { KubeWalkthrough } from '../../demo/kube/walkthrough.js';
 import { SCHEMES, startEchoServer, startSteady } from '../../demo/testbed/index.js';
@@ -91,5 +91,9 @@ describe('labels that change under traffic', () => {
       expect(tcp.sent).toBeGreaterThan(50);
     }
     expect(await unsteeredOn(walkthrough.cluster)).toBe(0);
+    // What the pod had open, the agent has asked the node's connection tracking.
+    const said = await kubectl(['-n', SYSTEM, 'logs', await agentOf(walkthrough.cluster, till.node), '-c', 'sfcd']);
+    expect(said).toContain('flows that were open when their pods became selected');
+    expect(said).not.toContain('what is open at pods that become selected is not known');
   }, 240_000);
 });
