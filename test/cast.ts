@@ -51,6 +51,14 @@ export async function counted(cluster: Cluster, node: string, reason: string): P
   return counters.filter((counter) => counter.reason === reason).reduce((sum, { packets }) => sum + packets, 0);
 }
 
+/** Packets that all nodes have counted, by reason. */
+export async function countedOnAll(cluster: Cluster): Promise<Readonly<Record<string, number>>> {
+  const sums: Record<string, number> = {};
+  for (const { name } of cluster.testbed.blueprint.nodes)
+    for (const { reason, packets } of (await statusOf(cluster, name)).counters) sums[reason] = (sums[reason] ?? 0) + packets;
+  return sums;
+}
+
 /** What a run adds to counters: `<node> <reason>` and how many packets, those of these reasons that grew. */
 export async function adds(cluster: Cluster, reasons: readonly string[], run: () => Promise<unknown>): Promise<Record<string, number>> {
   const { nodes } = cluster.testbed.blueprint;

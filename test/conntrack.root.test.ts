@@ -20,6 +20,7 @@ import {
   startEchoServer,
   type Testbed,
 } from '../demo/testbed/index.js';
+import { countedOnAll } from './cast.js';
 
 const labels = (key: string, value: string) => ({ matchLabels: { [key]: value } });
 
@@ -115,13 +116,7 @@ describe.each(['tcx', 'clsact'])('beside what drops the invalid, by %s', (method
     await testbed?.teardown();
   }, 60_000);
 
-  /** Packets by reason, of all nodes. */
-  async function counted(): Promise<Readonly<Record<string, number>>> {
-    const sums: Record<string, number> = {};
-    for (const { name } of bed.nodes)
-      for (const { reason, packets } of (await cluster.status(name)).counters) sums[reason] = (sums[reason] ?? 0) + packets;
-    return sums;
-  }
+  const counted = () => countedOnAll(cluster);
 
   const cases = CHAINS.flatMap((chain) => families.map((family) => [chain, family] as const));
 

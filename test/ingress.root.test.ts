@@ -18,6 +18,7 @@ import {
   startEchoServer,
   type Testbed,
 } from '../demo/testbed/index.js';
+import { countedOnAll } from './cast.js';
 
 const labels = (key: string, value: string) => ({ matchLabels: { [key]: value } });
 
@@ -90,13 +91,7 @@ describe.each(['kernel', 'userspace'])('ingress on the %s datapath', (datapath) 
     await testbed?.teardown();
   }, 60_000);
 
-  /** Packets by reason, of all nodes. */
-  async function counted(): Promise<Readonly<Record<string, number>>> {
-    const sums: Record<string, number> = {};
-    for (const { name } of bed.nodes)
-      for (const { reason, packets } of (await cluster.status(name)).counters) sums[reason] = (sums[reason] ?? 0) + packets;
-    return sums;
-  }
+  const counted = () => countedOnAll(cluster);
 
   /** The same, once what went before is over: a connection's last packets come after its answer. */
   async function settled(): Promise<Readonly<Record<string, number>>> {
