@@ -77,8 +77,8 @@ export interface AgentOptions {
   readonly guard: GuardKeeper;
   /** Runs conntrack(8) with these arguments; what it prints. Throws where it cannot be run. */
   readonly conntrack: (args: readonly string[]) => Promise<string>;
-  /** Makes the rules for packets of which netfilter sees one direction, where they are needed and missing. */
-  readonly keepHalfSeen: () => HalfSeenRules;
+  /** Makes the rules for packets of which netfilter sees one direction, where they are needed and missing; for pods with these addresses, whose answers nobody marks. */
+  readonly keepHalfSeen: (asking: readonly string[]) => HalfSeenRules;
   /** Leaves word, for whoever starts pods while no agent runs, whether new interfaces are held. */
   readonly markGuard: (on: boolean) => void;
   /** Interfaces that are none of pods, by name. */
@@ -209,6 +209,11 @@ export class Agent implements AgentView {
   #selecting(): Set<number> {
     const { endpoints } = this.#reconciler.observed;
     return new Set([...endpoints].flatMap(([ifindex, { flags }]) => ((flags & SELECTS) === 0 ? [] : [ifindex])));
+  }
+
+  /** Does a selector mean what the pod behind this interface sends? */
+  #asks(ifindex: number): boolean {
+    return ((this.#reconciler.observed.endpoints.get(ifindex)?.flags ?? 0) & ENDPOINT_SELECTS.egress) !== 0;
   }
 
   /** Is there a pod whose packets are wrapped here? */
@@ -370,6 +375,7 @@ export class Agent implements AgentView {
     this.#uplinks.follow(
       this.#wrapping() ? this.#endpoints?.survey : undefined,
       found.map(({ ifindex }) => ifindex),
+      knownEndpoints(observed).flatMap((one) => (this.#asks(one.ifindex) ? one.addresses : [])),
     );
     const attached = located.filter(({ ifindex }) => this.#attachments.has(ifindex)).sort((one, other) => one.id - other.id);
     this.#prober.aim(

@@ -76,13 +76,14 @@ describe('following them', () => {
     asked++;
     return rules;
   };
-  const uplinks = new Uplinks(datapath, keepRules, { warn: (_: object, message: string) => said.push(message) } as unknown as Log);
+  const log = { warn: (_: object, message: string) => said.push(message) } as unknown as Log;
+  const uplinks = new Uplinks(datapath, keepRules, log);
 
   it('gives them the program while packets are wrapped here, and takes it away afterwards', () => {
-    uplinks.follow(survey, [6, 10]);
+    uplinks.follow(survey, [6, 10], []);
     expect(uplinks.names).toEqual(['eth0', 'eth1', 'flannel.1']);
     uplinks.restore();
-    uplinks.follow(undefined, [6, 10]);
+    uplinks.follow(undefined, [6, 10], []);
     expect(uplinks.names).toEqual([]);
     expect(set).toEqual([['eth0', 'eth1', 'flannel.1'], ['eth0', 'eth1', 'flannel.1'], []]);
     expect(said).toEqual([]);
@@ -91,7 +92,7 @@ describe('following them', () => {
   it('says once what is wrong and what that means', () => {
     troubled = [{ ifindex: 3, ifname: 'eth1', why: 'from_uplink on eth1 (tcx): ENODEV' }];
     rules = { there: false, trouble: 'libnftables.so.1 is not installed' };
-    for (const _ of ['first', 'again']) uplinks.follow(survey, [6, 10]);
+    for (const _ of ['first', 'again']) uplinks.follow(survey, [6, 10], []);
     expect(uplinks.names).toEqual(['eth0', 'flannel.1']);
     expect(said).toEqual([
       expect.stringMatching(/^eth1: from_uplink on eth1 \(tcx\): ENODEV; .* may be dropped as invalid$/),
@@ -101,16 +102,27 @@ describe('following them', () => {
 
   it('asks for the rules until they are there, and again when the host has changed', () => {
     rules = { there: false, trouble: '' };
-    uplinks.follow(survey, []);
+    uplinks.follow(survey, [], []);
     asked = 0;
     for (const _ of [1, 2]) uplinks.restore();
     expect(asked).toBe(2);
     rules = { there: true, trouble: '' };
     for (const _ of [1, 2, 3]) uplinks.restore();
     expect(asked).toBe(3);
-    uplinks.follow(survey, []);
+    uplinks.follow(survey, [], []);
     expect(asked).toBe(4);
-    uplinks.follow(undefined, []);
+    uplinks.follow(undefined, [], []);
     expect(asked).toBe(4);
+  });
+
+  it('on the userspace datapath, which has no program there, the rules are for the pods that steer', () => {
+    const told: (readonly string[])[] = [];
+    const keep = (asking: readonly string[]) => {
+      told.push(asking);
+      return { there: true, trouble: '' };
+    };
+    for (const kind of ['kernel', 'userspace'] as const)
+      new Uplinks({ kind, setUplinks: () => [] }, keep, log).follow(survey, [6], ['fd00::7', '10.244.1.7']);
+    expect(told).toEqual([[], ['10.244.1.7', 'fd00::7']]);
   });
 });

@@ -33,15 +33,16 @@ export function uplinksOf({ links, routes }: Pick<Survey, 'links' | 'routes'>, p
 
 export class Uplinks {
   readonly #datapath: Pick<Datapath, 'kind' | 'setUplinks'>;
-  readonly #keepRules: () => HalfSeenRules;
+  readonly #keepRules: (asking: readonly string[]) => HalfSeenRules;
   readonly #log: Log;
   readonly #standing = new Standing();
   #wanted: readonly UplinkInterface[] = [];
   #names: readonly string[] = [];
   #wrapping = false;
+  #asking: readonly string[] = [];
   #rules: HalfSeenRules = { there: false, trouble: '' };
 
-  constructor(datapath: Pick<Datapath, 'kind' | 'setUplinks'>, keepRules: () => HalfSeenRules, log: Log) {
+  constructor(datapath: Pick<Datapath, 'kind' | 'setUplinks'>, keepRules: (asking: readonly string[]) => HalfSeenRules, log: Log) {
     this.#datapath = datapath;
     this.#keepRules = keepRules;
     this.#log = log;
@@ -52,17 +53,23 @@ export class Uplinks {
     return this.#names;
   }
 
-  /** @param survey undefined: no pod of this node has its packets wrapped, and nothing is needed */
-  follow(survey: Pick<Survey, 'links' | 'routes'> | undefined, pods: Iterable<number>): void {
+  /**
+   * @param survey undefined: no pod of this node has its packets wrapped, and nothing is needed
+   * @param pods their interfaces
+   * @param asking addresses of those that steer what they send
+   */
+  follow(survey: Pick<Survey, 'links' | 'routes'> | undefined, pods: Iterable<number>, asking: Iterable<string>): void {
     this.#wanted = survey === undefined ? [] : uplinksOf(survey, pods);
     this.#wrapping = survey !== undefined;
+    // In the kernel the program on the links knows better.
+    this.#asking = this.#datapath.kind === 'kernel' ? [] : [...asking].sort();
     this.#rules = { there: false, trouble: '' };
     this.restore();
   }
 
   /** Puts programs back that others have taken away, and makes the rules when the node has begun to track connections. Cheap. */
   restore(): void {
-    if (this.#wrapping && !this.#rules.there) this.#rules = this.#keepRules();
+    if (this.#wrapping && !this.#rules.there) this.#rules = this.#keepRules(this.#asking);
     const troubled = this.#datapath.setUplinks(this.#wanted);
     const missing = new Set(troubled.map(({ ifindex }) => ifindex));
     this.#names =

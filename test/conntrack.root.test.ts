@@ -78,9 +78,11 @@ const POLICY: readonly Manifest[] = [
 const REQUESTS = 5;
 const ids = (prefix: string) => Array.from({ length: REQUESTS }, (_, index) => `${prefix}-${index}`);
 
-describe.each(['tcx', 'clsact'])('beside what drops the invalid, by %s', (method) => {
+const WAYS = { tcx: ['--attach', 'tcx'], clsact: ['--attach', 'clsact'], userspace: ['--datapath', 'userspace'] } as const;
+
+describe.each(['tcx', 'clsact', 'userspace'] as const)('beside what drops the invalid, by %s', (way) => {
   const bed = blueprint({
-    prefix: `sfck${method[0]}${process.pid}`,
+    prefix: `sfck${way[0]}${process.pid}`,
     family: 'dual',
     nodes: ['routed', 'bridged'],
     pods: [
@@ -105,7 +107,7 @@ describe.each(['tcx', 'clsact'])('beside what drops the invalid, by %s', (method
       // A node that tracks connections has some, before it has pods.
       await inNamespace(namespace, ['ping', '-c', '1', '-W', '5', bed.nodes[0]?.address ?? '']);
     }
-    cluster = await startCluster(testbed, { policy: POLICY, flags: ['--attach', method], expected: () => ({ sfcpath: 4 }) });
+    cluster = await startCluster(testbed, { policy: POLICY, flags: WAYS[way], expected: () => ({ sfcpath: 4 }) });
     await cluster.ready();
     servers.push(await startEchoServer(bed), await startEchoServer(bed, { ...pod('shop'), port }));
   }, 120_000);
@@ -172,7 +174,7 @@ describe.each(['tcx', 'clsact'])('beside what drops the invalid, by %s', (method
   }, 60_000);
 
   it('names the links that answers are known on: not those of pods, nor their bridge', async () => {
-    for (const { name } of bed.nodes) expect((await cluster.status(name)).datapath.uplinks).toEqual(['eth0']);
+    for (const { name } of bed.nodes) expect((await cluster.status(name)).datapath.uplinks).toEqual(way === 'userspace' ? [] : ['eth0']);
   });
 
   it('puts its rules back when somebody has flushed them', async () => {

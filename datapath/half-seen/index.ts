@@ -11,30 +11,60 @@
  * that asks for a state makes the kernel track them, and put fragments together in front of us.
  */
 
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { HALF_SEEN_MARK } from '../../maps/index.js';
 import { nft } from '../nftables.js';
 import { NODE_DEVICE } from '../userspace/io/devices.js';
 
 const TABLE = 'inet sfc_half_seen';
-/** An empty chain of this name says by which text the table was made. */
-const LAYOUT = 'layout_1';
 /** Behind conntrack (-200), before all that translates or routes by marks (-150 and later). */
 const PRIORITY = -190;
+const UNTRACK = 'ct state invalid counter name untracked notrack';
 
-const RULES = `table ${TABLE}
+/** An empty chain of this name says by which text, and for which pods, the table was made. */
+const layoutOf = (asking: readonly string[]) =>
+  asking.length === 0 ? 'layout_1' : `layout_1_${createHash('sha256').update(asking.join(' ')).digest('hex').slice(0, 16)}`;
+
+/**
+ * Without a program on the node's links nobody marks answers to these pods. They are what can begin no connection, and was called invalid
+ * for that: SYN+ACK, RST, and ICMP. What comes behind a SYN+ACK conntrack takes for the middle of a connection.
+ */
+function answersTo(asking: readonly string[]): readonly string[] {
+  const family = (wanted: string, protocols: string, addresses: readonly string[]) =>
+    addresses.length === 0
+      ? []
+      : [`tcp flags & (syn | rst) != 0`, `meta l4proto ${protocols}`].map(
+          (what) => `${wanted} daddr { ${addresses.join(', ')} } ${what} ${UNTRACK}`,
+        );
+  return [
+    ...family(
+      'ip',
+      'icmp',
+      asking.filter((address) => !address.includes(':')),
+    ),
+    ...family(
+      'ip6',
+      'ipv6-icmp',
+      asking.filter((address) => address.includes(':')),
+    ),
+  ];
+}
+
+const rulesFor = (asking: readonly string[]) => `table ${TABLE}
 delete table ${TABLE}
 table ${TABLE} {
   counter untracked { }
-  chain ${LAYOUT} { }
+  chain ${layoutOf(asking)} { }
   chain half_seen {
-    ct state invalid counter name untracked notrack
+    ${UNTRACK}
     meta mark ${HALF_SEEN_MARK} meta mark set 0
   }
   chain prerouting {
     type filter hook prerouting priority ${PRIORITY}; policy accept;
     meta mark ${HALF_SEEN_MARK} jump half_seen
     iifname "${NODE_DEVICE}" jump half_seen
+    ${answersTo(asking).join('\n    ')}
   }
 }`;
 
@@ -55,11 +85,14 @@ export interface HalfSeenRules {
   readonly trouble: string;
 }
 
-/** Makes the rules where they are needed and not there, or of another version. */
-export function keepHalfSeenRules(): HalfSeenRules {
+/**
+ * Makes the rules where they are needed and not there, of another version or for others.
+ * @param asking addresses of pods whose answers nobody marks: those that steer on the userspace datapath; in a settled order
+ */
+export function keepHalfSeenRules(asking: readonly string[]): HalfSeenRules {
   if (!tracksConnections()) return { there: false, trouble: '' };
   try {
-    const trouble = nft(`list chain ${TABLE} ${LAYOUT}`).words === '' ? '' : nft(RULES).words;
+    const trouble = nft(`list chain ${TABLE} ${layoutOf(asking)}`).words === '' ? '' : nft(rulesFor(asking)).words;
     return { there: trouble === '', trouble };
   } catch (error) {
     return { there: false, trouble: (error as Error).message };
