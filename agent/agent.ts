@@ -16,7 +16,7 @@ import type { Allocation, Allocations } from './allocation/index.js';
 import { Attachments } from './attachments.js';
 import { chainViews, endpointViews, probesView, selectorViews, serviceViews } from './chain-views.js';
 import type { Discovery, Survey } from './discovery/index.js';
-import { comingAndGoing, knownEndpoints, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
+import { comingAndGoing, knownEndpoints, rangesBehind, type TrackedEndpoint, trackEndpoints } from './endpoints.js';
 import { FLOW_PAUSE_MS, FlowCollector, type FlowTimeouts, Quotas, type WalkVisitor } from './flows/index.js';
 import { type GuardKeeper, type HostFacts, missingOf } from './guard/index.js';
 import { allocationLookup, allocationRequest } from './intent.js';
@@ -347,11 +347,13 @@ export class Agent implements AgentView {
     const compiled = compileNode({ world, node, endpoints: ids, allocations: lookup.allocations, failsProbes });
     const addresses = new Map(local.map((pod) => [podKey(pod), pod.addresses]));
     const forwards = new Set(local.filter(({ labels }) => labels[FORWARDS] === 'true').map(podKey));
+    const behind = rangesBehind(this.#endpoints?.survey.routes ?? [], found);
     const located = found.map(({ pod, id, ifindex, mtu }) => ({
       id,
       ifindex,
       mtu,
       addresses: addresses.get(pod) ?? [],
+      behind: behind.get(ifindex) ?? [],
       ownSource: this.#options.sourceCheck && !forwards.has(pod),
     }));
     const target = buildTarget(compiled, located, this.#layer);
@@ -375,7 +377,9 @@ export class Agent implements AgentView {
     this.#uplinks.follow(
       this.#wrapping() ? this.#endpoints?.survey : undefined,
       found.map(({ ifindex }) => ifindex),
-      knownEndpoints(observed).flatMap((one) => (this.#asks(one.ifindex) ? one.addresses : [])),
+      knownEndpoints(observed).flatMap(({ ifindex, addresses: own }) =>
+        this.#asks(ifindex) ? [...own, ...(behind.get(ifindex) ?? []).map(({ text }) => text)] : [],
+      ),
     );
     const attached = located.filter(({ ifindex }) => this.#attachments.has(ifindex)).sort((one, other) => one.id - other.id);
     this.#prober.aim(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Discovery, Link, Location } from './discovery/index.js';
-import { trackEndpoints } from './endpoints.js';
+import { type Discovery, type Link, type Location, parseRoutes } from './discovery/index.js';
+import { rangesBehind, trackEndpoints } from './endpoints.js';
 
 function host(locations: Readonly<Record<string, Location>>, links: readonly Link[] = []): Discovery {
   return {
@@ -101,5 +101,40 @@ describe('the endpoints of a node', () => {
     expect(await tracked([ending], known, host({ '10.1.2.20': found }))).toMatchObject([{ id: 0, ifindex: 0 }]);
     const own: Location = { ...found, ifindex: 7 };
     expect(await tracked([ending], known, host({ '10.1.2.20': own }))).toMatchObject([{ id: 3783, ifindex: 7, problem: '' }]);
+  });
+});
+
+describe('what is behind the pods of a node', () => {
+  const pods = [
+    { ifindex: 7, ifname: 'veth-vpn', addresses: ['10.1.2.20', 'fd00:2::20'] },
+    { ifindex: 8, ifname: 'cali-router', addresses: ['10.1.2.30'] },
+  ];
+  const behind = (rows: readonly object[], family: 4 | 6 = 4) =>
+    [...rangesBehind(parseRoutes(JSON.stringify(rows), family), pods)].map(([ifindex, ranges]) => [
+      ifindex,
+      ranges.map(({ text }) => text),
+    ]);
+
+  it('is what is routed by way of a pod, or over its interface', () => {
+    const rows = [
+      { dst: '10.8.0.0/24', gateway: '10.1.2.20', dev: 'cni0' },
+      { dst: '10.9.0.7', gateway: '10.1.2.20', dev: 'cni0' },
+      { dst: '172.20.0.0/16', dev: 'cali-router' },
+    ];
+    expect(behind(rows)).toEqual([
+      [7, ['10.8.0.0/24', '10.9.0.7/32']],
+      [8, ['172.20.0.0/16']],
+    ]);
+    expect(behind([{ dst: 'fd08::/64', gateway: 'fd00:2::20', dev: 'cni0' }], 6)).toEqual([[7, ['fd08::/64']]]);
+  });
+
+  it('is neither a pod’s own address, nor everything, nor what leads nowhere or elsewhere', () => {
+    const rows = [
+      { dst: '10.1.2.30', dev: 'cali-router' },
+      { dst: 'default', gateway: '10.1.2.20', dev: 'cni0' },
+      { dst: '10.7.0.0/24', gateway: '10.1.2.20', dev: 'cni0', type: 'unreachable' },
+      { dst: '10.6.0.0/24', gateway: '10.1.2.99', dev: 'cni0' },
+    ];
+    expect(behind(rows)).toEqual([]);
   });
 });

@@ -4,8 +4,18 @@
  */
 
 import { isPodKind } from '../datapath/index.js';
+import { parseCidr } from '../geneve/index.js';
 import { ENDPOINT_FLAG, FAMILY, formatMapAddress } from '../maps/index.js';
-import { assignEndpointIds, type Discovery, type KnownEndpoint, type Link, type Location, type Survey } from './discovery/index.js';
+import type { Cidr } from '../policy/index.js';
+import {
+  assignEndpointIds,
+  type Discovery,
+  type KnownEndpoint,
+  type Link,
+  type Location,
+  type Route,
+  type Survey,
+} from './discovery/index.js';
 import type { Observed, Target } from './reconciler/index.js';
 
 /** A pod of this node that has an address. */
@@ -147,4 +157,24 @@ export async function trackEndpoints(
 export function comingAndGoing(before: ReadonlyMap<number, number>, target: Target): [coming: number[], going: number[]] {
   const coming = [...target.endpoints].flatMap(([ifindex, { id }]) => (before.get(ifindex) === id ? [] : [ifindex]));
   return [coming, [...before.keys()].filter((ifindex) => !target.endpoints.has(ifindex))];
+}
+
+/**
+ * Ranges that the node routes to its pods, by interface: by way of a pod's address, or over its interface. Not the pods' own addresses, and no
+ * default route.
+ */
+export function rangesBehind(
+  routes: readonly Route[],
+  pods: readonly Pick<TrackedEndpoint, 'ifindex' | 'ifname' | 'addresses'>[],
+): Map<number, Cidr[]> {
+  const byAddress = new Map(pods.flatMap(({ addresses, ifindex }) => addresses.map((address) => [address, ifindex] as const)));
+  const byName = new Map(pods.map(({ ifname, ifindex }) => [ifname, ifindex]));
+  const found = new Map<number, Cidr[]>();
+  for (const { type, network, prefixLength, gateway, dev } of routes) {
+    const ifindex = byAddress.get(gateway) ?? byName.get(dev);
+    const cidr = parseCidr(`${network}/${prefixLength}`);
+    if (type !== 'unicast' || ifindex === undefined || cidr === undefined || prefixLength === 0 || byAddress.has(network)) continue;
+    found.set(ifindex, [...(found.get(ifindex) ?? []), cidr]);
+  }
+  return found;
 }

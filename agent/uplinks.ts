@@ -56,7 +56,7 @@ export class Uplinks {
   /**
    * @param survey undefined: no pod of this node has its packets wrapped, and nothing is needed
    * @param pods their interfaces
-   * @param asking addresses of those that steer what they send
+   * @param asking addresses of those that steer what they send, and ranges behind them
    */
   follow(survey: Pick<Survey, 'links' | 'routes'> | undefined, pods: Iterable<number>, asking: Iterable<string>): void {
     this.#wanted = survey === undefined ? [] : uplinksOf(survey, pods);

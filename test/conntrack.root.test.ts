@@ -85,8 +85,11 @@ describe.each(['tcx', 'clsact', 'userspace'] as const)('beside what drops the in
     prefix: `sfck${way[0]}${process.pid}`,
     family: 'dual',
     nodes: ['routed', 'bridged'],
+    clientsBehind: 'vpn',
+    serverKnowsClients: true,
     pods: [
       ...CHAINS.map((name) => ({ name, podNamespace: 'clients', role: 'plain', node: 1, labels: { app: name } }) as const),
+      { name: 'vpn', podNamespace: 'clients', role: 'vpn', node: 1, labels: { app: 'remote' } },
       { name: 'shop', podNamespace: 'shop', role: 'plain', node: 1, labels: { app: 'shop' } },
       { name: 'near', podNamespace: 'firewall', role: 'firewall', node: 1, labels: { app: 'near' } },
       { name: 'far', podNamespace: 'firewall', role: 'firewall', node: 2, labels: { app: 'far' } },
@@ -141,6 +144,19 @@ describe.each(['tcx', 'clsact', 'userspace'] as const)('beside what drops the in
         expect((after['reply-entered'] ?? 0) - (before['reply-entered'] ?? 0)).toBeGreaterThanOrEqual(REQUESTS);
       }
       expect((await inNamespace(namespace, ['ping', '-c', '3', '-i', '0.2', '-W', '5', server])).stdout).toContain(' 3 received');
+    },
+    60_000,
+  );
+
+  it.each(families)(
+    'so do those for clients behind a pod, with addresses of their own (IPv%i)',
+    async (family) => {
+      const server = addressOf(family, bed.server.addresses);
+      for (const transport of ['tcp', 'udp'] as const) {
+        const to = { address: server, port };
+        const results = await sendRequests(bed, { transport, ids: ids(`${transport}-behind-${family}`), to });
+        expect(results.map(({ answered, source, seenAs }) => [answered, seenAs === source])).toEqual(results.map(() => [true, true]));
+      }
     },
     60_000,
   );

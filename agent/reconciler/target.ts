@@ -15,6 +15,7 @@ import {
 } from '../../maps/index.js';
 import {
   type Address,
+  type Cidr,
   type DesiredBackend,
   type DesiredState,
   type Direction,
@@ -42,6 +43,8 @@ export interface LocatedEndpoint {
   /** Bytes. */
   readonly mtu: number;
   readonly addresses: readonly Address[];
+  /** Ranges that the node routes to it: of clients behind the pod. */
+  readonly behind?: readonly Cidr[];
   /** It may send in its own name only, unless it is a function. */
   readonly ownSource?: boolean;
 }
@@ -91,19 +94,25 @@ function endpointSettings(endpoint: LocatedEndpoint, functions: ReadonlySet<stri
   };
 }
 
-/** The pod ranges; and the pods of this node in them, with the interfaces by which their packets come. */
+/**
+ * The pod ranges; and the pods of this node in them, with the interfaces by which their packets come. And what is behind these pods, which
+ * is nobody's outer source and unwraps nothing: from_uplink asks whose answers are for it.
+ */
 function targetPeers({ peers }: DesiredState, located: readonly LocatedEndpoint[]): Target['peers'] {
   const flags = PEER_FLAG.trusted | PEER_FLAG.decapsulates;
-  const entry = (prefixLength: number, family: Family, address: Uint8Array, ifindex: number) => {
+  const entry = (prefixLength: number, family: Family, address: Uint8Array, ifindex: number, entryFlags: number = flags) => {
     const key = { prefix_len: PEER_STATIC_BITS + prefixLength, family, address };
-    return [peerKeyText(key), { key, value: { flags, ifindex } }] as const;
+    return [peerKeyText(key), { key, value: { flags: entryFlags, ifindex } }] as const;
   };
-  const covered = ({ bytes, family }: Address) =>
+  const covered = ({ bytes, family }: Pick<Address, 'bytes' | 'family'>) =>
     peers.some(({ cidr }) => cidr.family === family && sharesPrefix(bytes, cidr.bytes, cidr.prefixLength));
   const local = located.flatMap(({ ifindex, addresses }) =>
     addresses.filter(covered).map(({ bytes, family }) => entry(family === FAMILY.ipv4 ? 32 : 128, family, bytes, ifindex)),
   );
-  return new Map([...peers.map(({ cidr }) => entry(cidr.prefixLength, cidr.family, cidr.bytes, 0)), ...local]);
+  const behind = located.flatMap(({ ifindex, behind: ranges = [] }) =>
+    ranges.filter((range) => !covered(range)).map(({ prefixLength, family, bytes }) => entry(prefixLength, family, bytes, ifindex, 0)),
+  );
+  return new Map([...behind, ...peers.map(({ cidr }) => entry(cidr.prefixLength, cidr.family, cidr.bytes, 0)), ...local]);
 }
 
 /** Are the first `bits` of two addresses the same? */

@@ -87,7 +87,7 @@ export interface HalfSeenRules {
 
 /**
  * Makes the rules where they are needed and not there, of another version or for others.
- * @param asking addresses of pods whose answers nobody marks: those that steer on the userspace datapath; in a settled order
+ * @param asking addresses of pods whose answers nobody marks, and ranges behind them: of those that steer on the userspace datapath; in a settled order
  */
 export function keepHalfSeenRules(asking: readonly string[]): HalfSeenRules {
   if (!tracksConnections()) return { there: false, trouble: '' };
