@@ -101,66 +101,66 @@ const TRANSPORTS = ['tcp', 'udp'] as const;
 
 /** Declares the tests, for the cluster that `open` gives; it is left as it was. */
 export function firewallAlone(open: () => Promise<KubeWalkthrough>): void {
-  let walkthrough: KubeWalkthrough;
-  let namespaces: PodNamespaces;
-  let bed: Blueprint;
-  const servers: EchoServer[] = [];
-  const pods = new Map<string, readonly RunningPod[]>();
-  const podsOf = (app: string) => pods.get(app) ?? [];
-
-  beforeAll(async () => {
-    walkthrough = await open();
-    namespaces = new PodNamespaces(`${walkthrough.cluster.name}-wall`);
-    const { kubectl } = walkthrough.cluster;
-    await kubectl(['apply', '-f', '-'], { stdin: OBJECTS });
-    for (const what of ['daemonset/client', 'deployment/wall'])
-      await kubectl(['-n', NAMESPACE, 'rollout', 'status', what, '--timeout=120s'], { timeout: 130_000 });
-    await kubectl(['-n', NAMESPACE, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s'], { timeout: 130_000 });
-    await programmed(walkthrough.cluster);
-    for (const app of ['client', 'desk', 'visitor', 'wall']) pods.set(app, await runningPods(kubectl, NAMESPACE, `app=${app}`));
-    bed = (await walkthrough.bed()).blueprint;
-    const [desk] = podsOf('desk');
-    if (desk === undefined) throw new Error('no pod');
-    servers.push(await startEchoServer(bed));
-    servers.push(await startEchoServer(bed, { namespace: await namespaces.nameOf(desk), addresses: desk.addresses, port: PORT }));
-  }, 1_800_000);
-
-  afterAll(async () => {
-    for (const server of servers) await server.stop();
-    await namespaces?.release();
-    await walkthrough?.cluster.kubectl(['delete', '--wait', '-f', '-'], { stdin: OBJECTS, timeout: 120_000 });
-  }, 180_000);
-
-  /** First packets that the firewalls have let through. */
-  async function opened(): Promise<number> {
-    let sum = 0;
-    for (const wall of podsOf('wall')) {
-      const { stdout } = await inNamespace(await namespaces.nameOf(wall), ['nft', 'list', 'counter', 'inet', 'firewall', 'opened']);
-      sum += Number(/packets (\d+)/.exec(stdout)?.[1]);
-    }
-    return sum;
-  }
-
-  interface From {
-    readonly namespace: string;
-    readonly addresses: readonly string[];
-  }
-
-  /** All are answered, and each was a flow of a firewall's. */
-  async function throughTheWall(name: string, from: From, to: { readonly address: string; readonly port: number }): Promise<void> {
-    for (const transport of TRANSPORTS) {
-      const before = await opened();
-      const ids = Array.from({ length: REQUESTS }, (_, index) => `${name}-${transport}-${index}`);
-      const results = await sendRequests(bed, { transport, ids, from, to });
-      expect(results.filter(({ answered }) => !answered)).toEqual([]);
-      expect((await opened()) - before).toBe(REQUESTS);
-    }
-  }
-
-  const at = async (pod: RunningPod): Promise<From> => ({ namespace: await namespaces.nameOf(pod), addresses: pod.addresses });
-  const outside = (): From => ({ namespace: bed.server.namespace, addresses: bed.server.addresses });
-
   describe('a chain of a firewall alone, beside kube-proxy', () => {
+    let walkthrough: KubeWalkthrough;
+    let namespaces: PodNamespaces;
+    let bed: Blueprint;
+    const servers: EchoServer[] = [];
+    const pods = new Map<string, readonly RunningPod[]>();
+    const podsOf = (app: string) => pods.get(app) ?? [];
+
+    beforeAll(async () => {
+      walkthrough = await open();
+      namespaces = new PodNamespaces(`${walkthrough.cluster.name}-wall`);
+      const { kubectl } = walkthrough.cluster;
+      await kubectl(['apply', '-f', '-'], { stdin: OBJECTS });
+      for (const what of ['daemonset/client', 'deployment/wall'])
+        await kubectl(['-n', NAMESPACE, 'rollout', 'status', what, '--timeout=120s'], { timeout: 130_000 });
+      await kubectl(['-n', NAMESPACE, 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s'], { timeout: 130_000 });
+      await programmed(walkthrough.cluster);
+      for (const app of ['client', 'desk', 'visitor', 'wall']) pods.set(app, await runningPods(kubectl, NAMESPACE, `app=${app}`));
+      bed = (await walkthrough.bed()).blueprint;
+      const [desk] = podsOf('desk');
+      if (desk === undefined) throw new Error('no pod');
+      servers.push(await startEchoServer(bed));
+      servers.push(await startEchoServer(bed, { namespace: await namespaces.nameOf(desk), addresses: desk.addresses, port: PORT }));
+    }, 1_800_000);
+
+    afterAll(async () => {
+      for (const server of servers) await server.stop();
+      await namespaces?.release();
+      await walkthrough?.cluster.kubectl(['delete', '--wait', '-f', '-'], { stdin: OBJECTS, timeout: 120_000 });
+    }, 180_000);
+
+    /** First packets that the firewalls have let through. */
+    async function opened(): Promise<number> {
+      let sum = 0;
+      for (const wall of podsOf('wall')) {
+        const { stdout } = await inNamespace(await namespaces.nameOf(wall), ['nft', 'list', 'counter', 'inet', 'firewall', 'opened']);
+        sum += Number(/packets (\d+)/.exec(stdout)?.[1]);
+      }
+      return sum;
+    }
+
+    interface From {
+      readonly namespace: string;
+      readonly addresses: readonly string[];
+    }
+
+    /** All are answered, and each was a flow of a firewall's. */
+    async function throughTheWall(name: string, from: From, to: { readonly address: string; readonly port: number }): Promise<void> {
+      for (const transport of TRANSPORTS) {
+        const before = await opened();
+        const ids = Array.from({ length: REQUESTS }, (_, index) => `${name}-${transport}-${index}`);
+        const results = await sendRequests(bed, { transport, ids, from, to });
+        expect(results.filter(({ answered }) => !answered)).toEqual([]);
+        expect((await opened()) - before).toBe(REQUESTS);
+      }
+    }
+
+    const at = async (pod: RunningPod): Promise<From> => ({ namespace: await namespaces.nameOf(pod), addresses: pod.addresses });
+    const outside = (): From => ({ namespace: bed.server.namespace, addresses: bed.server.addresses });
+
     it('takes every client’s requests outside and brings the answers back, wherever its firewall is', async () => {
       expect(new Set(podsOf('client').map(({ node }) => node)).size).toBe(3);
       expect(new Set(podsOf('wall').map(({ node }) => node)).size).toBe(2);
