@@ -136,5 +136,6 @@ describe('what is behind the pods of a node', () => {
       { dst: '10.6.0.0/24', gateway: '10.1.2.99', dev: 'cni0' },
     ];
     expect(behind(rows)).toEqual([]);
+    expect(behind([{ dst: 'fe80::/64', dev: 'cali-router' }], 6)).toEqual([]);
   });
 });

@@ -159,9 +159,12 @@ export function comingAndGoing(before: ReadonlyMap<number, number>, target: Targ
   return [coming, [...before.keys()].filter((ifindex) => !target.endpoints.has(ifindex))];
 }
 
+/** RFC 4291 2.5.6, RFC 3927: the kernel has a route to them over every interface that has such an address. */
+const LINK_LOCAL = /^(fe[89ab][0-9a-f]:|169\.254\.)/;
+
 /**
- * Ranges that the node routes to its pods, by interface: by way of a pod's address, or over its interface. Not the pods' own addresses, and no
- * default route.
+ * Ranges that the node routes to its pods, by interface: by way of a pod's address, or over its interface. Not the pods' own addresses, what
+ * stays on the link, and no default route.
  */
 export function rangesBehind(
   routes: readonly Route[],
@@ -173,7 +176,15 @@ export function rangesBehind(
   for (const { type, network, prefixLength, gateway, dev } of routes) {
     const ifindex = byAddress.get(gateway) ?? byName.get(dev);
     const cidr = parseCidr(`${network}/${prefixLength}`);
-    if (type !== 'unicast' || ifindex === undefined || cidr === undefined || prefixLength === 0 || byAddress.has(network)) continue;
+    if (
+      type !== 'unicast' ||
+      ifindex === undefined ||
+      cidr === undefined ||
+      prefixLength === 0 ||
+      byAddress.has(network) ||
+      LINK_LOCAL.test(network)
+    )
+      continue;
     found.set(ifindex, [...(found.get(ifindex) ?? []), cidr]);
   }
   return found;
