@@ -10,7 +10,7 @@
  */
 
 import { type Datapath, type HalfSeenRules, isPodKind } from '../datapath/index.js';
-import { ENDPOINT_FLAG, ENDPOINT_SELECTS, type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
+import { type MapName, type TypedMaps, typedMaps } from '../maps/index.js';
 import { type Address, compileNode, type FailsProbes, isSteerable, type Problem, podKey, type World } from '../policy/index.js';
 import type { Allocation, Allocations } from './allocation/index.js';
 import { Attachments } from './attachments.js';
@@ -25,18 +25,11 @@ import { counterViews, entryViews, mapViews } from './map-views.js';
 import { OpenFlows } from './open-flows/index.js';
 import { Outages, outageProblem } from './outages.js';
 import { aimKey, aimsOf, Prober } from './probes/index.js';
-import {
-  buildTarget,
-  ClientsSeen,
-  clientsPeriodMs,
-  type LocatedEndpoint,
-  maglevLayer,
-  Reconciler,
-  type Target,
-} from './reconciler/index.js';
+import { buildTarget, ClientsSeen, clientsPeriodMs, maglevLayer, Reconciler } from './reconciler/index.js';
 import { RoundLog } from './round-log.js';
 import { type Rounds, startRounds } from './rounds.js';
 import type { Sandboxes, SandboxRecord } from './sandboxes/index.js';
+import { becomingSelected, selecting, selectsEgress, wraps } from './selected.js';
 import { Sizes, sizeProblem } from './sizes/index.js';
 import type { Source } from './sources/index.js';
 import type { RoundState } from './state.js';
@@ -59,7 +52,6 @@ const FORWARDS = 'networking.gke.io/forwards';
 const SURVEY_MS = 30_000;
 /** After a round that failed as a whole (ms). */
 const RETRY_MS = 1000;
-const SELECTS = ENDPOINT_SELECTS.egress | ENDPOINT_SELECTS.ingress;
 
 export interface AgentOptions {
   readonly version: string;
@@ -202,35 +194,7 @@ export class Agent implements AgentView {
     await this.#collector.close();
     // Nothing steers without the process: what was steered is held until the next one does.
     const { datapath, guard } = this.#options;
-    if (datapath.kind === 'userspace') guard.hold([...this.#selecting()]);
-  }
-
-  /** Interfaces of pods of which something is selected. */
-  #selecting(): Set<number> {
-    const { endpoints } = this.#reconciler.observed;
-    return new Set([...endpoints].flatMap(([ifindex, { flags }]) => ((flags & SELECTS) === 0 ? [] : [ifindex])));
-  }
-
-  /** Does a selector mean what the pod behind this interface sends? */
-  #asks(ifindex: number): boolean {
-    return ((this.#reconciler.observed.endpoints.get(ifindex)?.flags ?? 0) & ENDPOINT_SELECTS.egress) !== 0;
-  }
-
-  /** Is there a pod whose packets are wrapped here? */
-  #wrapping(): boolean {
-    const { endpoints } = this.#reconciler.observed;
-    return [...endpoints.values()].some(({ flags }) => (flags & (SELECTS | ENDPOINT_FLAG.function)) !== 0);
-  }
-
-  /** Pods that had no selector before and ran already; of those that start nothing is open. */
-  #becoming(located: readonly LocatedEndpoint[], target: Target): readonly LocatedEndpoint[] {
-    const { endpoints } = this.#reconciler.observed;
-    const selected = new Set([...target.selects.values()].map(({ key }) => key.endpoint));
-    return located.filter(({ id, ifindex }) => {
-      const before = endpoints.get(ifindex);
-      const ran = before === undefined ? this.#state === undefined : (before.flags & SELECTS) === 0;
-      return ran && selected.has(id);
-    });
+    if (datapath.kind === 'userspace') guard.hold([...selecting(this.#reconciler.observed.endpoints)]);
   }
 
   async #round(reasons: ReadonlySet<string>): Promise<number | undefined> {
@@ -363,22 +327,22 @@ export class Agent implements AgentView {
     const [coming, going] = comingAndGoing(before, target);
     guard.open(this.#hostFacts(world, new Map(found.map(({ ifindex }) => [ifindex, '']))), coming, going);
     this.#attachments.leave([...going, ...coming.filter((ifindex) => before.has(ifindex))]);
-    await this.#openFlows.remember(this.#becoming(located, target));
+    await this.#openFlows.remember(becomingSelected(located, target, this.#reconciler.observed.endpoints, this.#state === undefined));
     const result = this.#reconciler.reconcile(target);
     if (result.changes > 0) datapath.policyChanged();
     const { observed } = this.#reconciler;
     // Before anything of a new pod passes.
     this.#quotas.follow(observed.endpoints.keys());
-    const selecting = this.#selecting();
+    const selected = selecting(observed.endpoints);
     await guard.beginning(
-      found.filter(({ ifindex }) => observed.endpoints.has(ifindex)).map((one) => ({ ...one, selected: selecting.has(one.ifindex) })),
+      found.filter(({ ifindex }) => observed.endpoints.has(ifindex)).map((one) => ({ ...one, selected: selected.has(one.ifindex) })),
     );
     const attachErrors = this.#attachments.update(found, observed.endpoints);
     this.#uplinks.follow(
-      this.#wrapping() ? this.#endpoints?.survey : undefined,
+      wraps(observed.endpoints) ? this.#endpoints?.survey : undefined,
       found.map(({ ifindex }) => ifindex),
       knownEndpoints(observed).flatMap(({ ifindex, addresses: own }) =>
-        this.#asks(ifindex) ? [...own, ...(behind.get(ifindex) ?? []).map(({ text }) => text)] : [],
+        selectsEgress(observed.endpoints, ifindex) ? [...own, ...(behind.get(ifindex) ?? []).map(({ text }) => text)] : [],
       ),
     );
     const attached = located.filter(({ ifindex }) => this.#attachments.has(ifindex)).sort((one, other) => one.id - other.id);

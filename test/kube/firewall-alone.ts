@@ -22,6 +22,14 @@ const subject = (app: string) => `
       namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ${NAMESPACE}}}
       podSelector: {matchLabels: {app: ${app}}}`;
 const tools = `containers: [{name: tools, image: "${TOOLS_IMAGE}", imagePullPolicy: Never}]`;
+const pod = (name: string) => `apiVersion: v1
+kind: Pod
+metadata: {name: ${name}, namespace: ${NAMESPACE}, labels: {app: ${name}}}
+spec:
+  terminationGracePeriodSeconds: 1
+  ${tools}
+---
+`;
 const OBJECTS = `
 apiVersion: v1
 kind: Namespace
@@ -38,21 +46,7 @@ spec:
       terminationGracePeriodSeconds: 1
       ${tools}
 ---
-apiVersion: v1
-kind: Pod
-metadata: {name: desk, namespace: ${NAMESPACE}, labels: {app: desk}}
-spec:
-  terminationGracePeriodSeconds: 1
-  ${tools}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: visitor, namespace: ${NAMESPACE}, labels: {app: visitor}}
-spec:
-  terminationGracePeriodSeconds: 1
-  ${tools}
----
-apiVersion: v1
+${pod('desk')}${pod('visitor')}apiVersion: v1
 kind: Service
 metadata: {name: desk, namespace: ${NAMESPACE}}
 spec:
